@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { setEnvValues } from '../domain/env-file.ts';
+import { parseVersion } from '../domain/version.ts';
+import { readText, writeFileAtomic } from '../effects/files.ts';
+import type { Project } from '../observe/project.ts';
+import { draftEnv } from '../plan/env.ts';
+import { backUpEnv, putBack } from './backups.ts';
+import { executor } from './step.ts';
+
+interface WriteEnvParams {
+  readonly version: string;
+  readonly [key: string]: string;
+}
+
+interface WriteEnvMemo {
+  /** File name of the backup in the backups folder; null if there was no docker/.env. */
+  readonly backup: string | null;
+  readonly [key: string]: string | null;
+}
+
+/**
+ * Makes docker/.env say the version, in one atomic write. Undone, it is byte for byte what it was; a file that did not exist
+ * before stays, because a database may have been made with its secrets.
+ */
+export function writeEnvExecutor(project: Project, now: () => Date) {
+  return executor<WriteEnvParams, WriteEnvMemo>({
+    async before() {
+      return { backup: await backUpEnv(project, now()) };
+    },
+    async apply({ version }) {
+      const envText = await readText(project.envFile);
+      const draft = draftEnv({
+        envText,
+        exampleText: (await readText(project.envExample)) ?? '',
+        path: project.envFile,
+        version: parseVersion(version, 'version'),
+        secrets: project.config.secrets,
+      });
+      if (!draft.changed) return 'unchanged';
+      const secrets = Object.fromEntries(draft.newSecrets.map((key) => [key, newSecret()]));
+      await writeFileAtomic(project.envFile, setEnvValues(draft.text, project.envFile, secrets), { mode: 0o600 });
+      return 'done';
+    },
+    async undo(_params, { backup }) {
+      if (backup !== null) await putBack(project, backup);
+    },
+  });
+}
+
+/** 256 random bits, in characters that no file format and no shell takes for anything else. */
+function newSecret(): string {
+  return randomBytes(32).toString('hex');
+}

@@ -1,0 +1,85 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { UserError } from '../domain/errors.ts';
+import { redact } from '../domain/redact.ts';
+import { lastLogLines, type Container } from '../effects/engine.ts';
+import type { StepContext } from './step.ts';
+
+/** Milliseconds between two looks at a container. */
+const LOOK = 200;
+/** Lines of a failing container's log that an error shows. */
+const EVIDENCE_LINES = 20;
+
+export interface HealthOptions {
+  /** Seconds until we give up. */
+  readonly timeout: number;
+  /** Seconds that a container without a health check must run on without a restart. */
+  readonly stable: number;
+  /** Values that must not be shown, also not in a container's log. */
+  readonly secrets: readonly string[];
+  readonly look: () => Promise<readonly Container[]>;
+}
+
+/**
+ * Waits until a service is well: healthy where it has a health check, else running on without a restart. Throws UNHEALTHY
+ * (exit 7) with its last log lines as soon as that cannot be expected any more, or after the time limit.
+ */
+export async function waitUntilWell(service: string, options: HealthOptions, context: StepContext): Promise<void> {
+  const begin = Date.now();
+  const restartsAtFirst = new Map<string, number>();
+  const runningSince = new Map<string, number>();
+  for (;;) {
+    const containers = (await options.look()).filter((container) => container.service === service);
+    for (const { id, restarts } of containers) if (!restartsAtFirst.has(id)) restartsAtFirst.set(id, restarts);
+    const verdicts = containers.map((container) => judge(container, restartsAtFirst, runningSince, options.stable));
+    const worst = containers.find((_container, index) => verdicts[index] === 'lost');
+    if (worst !== undefined) throw await unhealthy(service, worst, options);
+    if (containers.length > 0 && verdicts.every((verdict) => verdict === 'well')) return;
+    if (Date.now() - begin > options.timeout * 1000) throw await unhealthy(service, containers[0] ?? null, options);
+    if (context.signal.aborted) throw new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' });
+    const [first] = containers;
+    context.report({ detail: first === undefined ? service : `${service}: ${first.health ?? first.state}` });
+    await pause(LOOK);
+  }
+}
+
+type Verdict = 'well' | 'waiting' | 'lost';
+
+function judge(
+  container: Container,
+  restartsAtFirst: ReadonlyMap<string, number>,
+  runningSince: Map<string, number>,
+  stable: number,
+): Verdict {
+  const restarts = container.restarts - (restartsAtFirst.get(container.id) ?? 0);
+  if (container.health === 'unhealthy' || restarts >= 3) return 'lost';
+  if (container.state === 'exited' || container.state === 'dead')
+    return container.exitCode === 0 && restarts === 0 ? 'waiting' : 'lost';
+  if (container.state !== 'running') {
+    runningSince.delete(container.id);
+    return 'waiting';
+  }
+  if (container.health !== null) return container.health === 'healthy' ? 'well' : 'waiting';
+  const key = `${container.id} ${container.startedAt}`;
+  if (!runningSince.has(key)) runningSince.set(key, Date.now());
+  return Date.now() - (runningSince.get(key) ?? 0) >= stable * 1000 ? 'well' : 'waiting';
+}
+
+async function unhealthy(service: string, container: Container | null, options: HealthOptions): Promise<UserError> {
+  const state = container === null ? null : (container.health ?? container.state);
+  const log = container === null ? '' : redact(await lastLogLines(container.id, EVIDENCE_LINES), options.secrets);
+  const code =
+    container !== null && container.state !== 'running' && container.exitCode !== 0 ? container.exitCode : null;
+  return new UserError(
+    'UNHEALTHY',
+    state === null
+      ? { en: `service ${service} has no container`, zh: `服务 ${service} 没有容器` }
+      : {
+          en: `service ${service} is not well: ${state}${code === null ? '' : `, exit code ${code}`}`,
+          zh: `服务 ${service} 不正常:${state}${code === null ? '' : `,退出码 ${code}`}`,
+        },
+    {
+      ...(log === '' ? {} : { evidence: log }),
+      hint: { en: `see its log above, or: xingrin logs ${service}`, zh: `请看上方日志,或执行 xingrin logs ${service}` },
+    },
+  );
+}

@@ -1,0 +1,61 @@
+import { deploymentExecutors } from '../apply/deployment.ts';
+import { movableCheckout, type Checkout, type Target } from '../observe/target.ts';
+import { observeDeployment, type DeploymentFacts, type DeploymentOptions } from '../observe/deployment.ts';
+import type { Project } from '../observe/project.ts';
+import { observeStatus, type Status } from '../observe/status.ts';
+import { planDeployment } from '../plan/deployment.ts';
+import { renderStatus } from '../ui/status.ts';
+import type { Proposal } from './perform.ts';
+import type { Report, Session } from './session.ts';
+
+/** What install, update, rollback and start share: from a target to a proposal. */
+export async function proposeDeployment(
+  session: Session,
+  project: Project,
+  command: string,
+  target: Target,
+  options: DeploymentOptions,
+): Promise<Proposal & { readonly facts: DeploymentFacts }> {
+  const facts = await observeDeployment(project, target, await checkoutFor(project, target), options);
+  if (target.lock === null && facts.images.some((image) => image.missing)) {
+    session.warn({
+      en: `${target.version} has no release lock: its images cannot be verified`,
+      zh: `${target.version} 没有发布清单,无法核对其镜像`,
+    });
+  }
+  if (command === 'install' && facts.env.publicSecrets.length > 0) {
+    const keys = facts.env.publicSecrets.join(', ');
+    session.warn({
+      en: `${keys} in docker/.env: the value is the one that .env.example shows to everybody; choose your own`,
+      zh: `docker/.env 中的 ${keys} 仍是 .env.example 里公开的值,请改为您自己的值`,
+    });
+  }
+  return {
+    facts,
+    plan: planDeployment(command, facts),
+    executors: deploymentExecutors(project, session.now),
+    report: () => reportStatus(session, project),
+  };
+}
+
+/** Where the files are; only where they have to move does it matter whether they may. */
+async function checkoutFor(project: Project, target: Target): Promise<Checkout | null> {
+  const { git } = project;
+  if (git === null) return null;
+  const commit = await git.commitOf('HEAD');
+  if (target.commit === null || target.commit === commit)
+    return commit === null ? null : { commit, branch: await git.branch() };
+  return movableCheckout(project, git);
+}
+
+/** What is true now, for the end of a command that changed something. */
+export async function reportStatus(session: Session, project: Project): Promise<Report> {
+  const status = await observeStatus(project);
+  return { data: statusData(status), text: renderStatus(status, session.terminal.language, session.paint) };
+}
+
+/** The `data` of `status`, as the contract has it. */
+export function statusData(status: Status): Report['data'] {
+  const { version, imageTag, consistent, services } = status;
+  return { version, imageTag, consistent, services, workers: [] };
+}

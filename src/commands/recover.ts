@@ -1,0 +1,117 @@
+import { recoverOperations, type Follower, type Recovery } from '../apply/apply.ts';
+import { executorsFor } from '../apply/executors.ts';
+import { unfinishedOperations, type Operation } from '../apply/journal.ts';
+import { lockHolder, withLock, type LockHolder } from '../apply/lock.ts';
+import { UserError } from '../domain/errors.ts';
+import type { Text } from '../domain/text.ts';
+import { endOrphans } from '../effects/orphans.ts';
+import { whoAmI } from '../effects/identity.ts';
+import type { Project } from '../observe/project.ts';
+import { exists } from '../effects/files.ts';
+import { displayFor, type Display } from '../ui/follow.ts';
+import type { Session } from './session.ts';
+
+/** Runs `work` as the only operation on the project, after whatever was interrupted before has been finished or undone. */
+export async function exclusively<T>(
+  session: Session,
+  project: Project,
+  command: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  return withLock(project.state, holder(session, command), async () => {
+    await recover(session, project);
+    return work();
+  });
+}
+
+/**
+ * For commands that only look: if an operation was interrupted and nobody is at it now, finish or undo it first, so that what
+ * they show is one of its two ends. A dry run only says so.
+ */
+export async function recoverIfInterrupted(session: Session, project: Project, command: string): Promise<void> {
+  if (!(await exists(project.journal))) return;
+  const unfinished = await unfinishedOperations(project.journal);
+  if (unfinished.length === 0) return;
+  const busy = await lockHolder(project.state);
+  if (busy !== null) {
+    session.warn({
+      en: `${busy.command} is running now, by ${busy.user}@${busy.host} since ${busy.since}`,
+      zh: `${busy.command} 正在进行,执行者 ${busy.user}@${busy.host},开始于 ${busy.since}`,
+    });
+    return;
+  }
+  if (session.globals.dryRun) {
+    for (const operation of unfinished) session.warn(interruptedText(operation, null));
+    return;
+  }
+  await exclusively(session, project, command, async () => {});
+}
+
+async function recover(session: Session, project: Project): Promise<void> {
+  const displays: Display[] = [];
+  const recoveries = await recoverOperations({
+    folder: project.journal,
+    process: session.process,
+    executors: executorsFor(project),
+    endOrphans,
+    onBegin: (operation, direction): Follower => {
+      session.warn(interruptedText(operation, direction));
+      const display = displayFor(operation.plan, { ...session.terminal, progress: calmer(session) }, session.paint);
+      displays.push(display);
+      return display.follow;
+    },
+  });
+  for (const display of displays) await display.close();
+  const stuck = recoveries.find((recovery) => recovery.outcome === 'stuck');
+  if (stuck !== undefined) throw stuckError(stuck);
+}
+
+/** Recovery tells its few steps line by line, also where an apply would draw. */
+function calmer(session: Session): Session['terminal']['progress'] {
+  return session.terminal.progress === 'tty' ? 'plain' : session.terminal.progress;
+}
+
+function interruptedText(operation: Operation, direction: 'finish' | 'undo' | null): Text {
+  const { plan, at } = operation;
+  const what = plan.from === plan.to ? (plan.to ?? '') : `${plan.from ?? '∅'} → ${plan.to ?? '∅'}`;
+  const last = Math.max(-1, ...operation.progress.keys());
+  const step = plan.steps[last];
+  const where = {
+    en: step === undefined ? '' : ` at "${step.title.en}"`,
+    zh: step === undefined ? '' : `,停在“${step.title.zh}”`,
+  };
+  const then = {
+    finish: { en: '; finishing it', zh: ';正在完成它' },
+    undo: { en: '; going back to where it began', zh: ';正在回到开始前的状态' },
+    none: { en: '; the next command will finish or undo it', zh: ';下一个命令会完成或撤销它' },
+  }[direction ?? 'none'];
+  return {
+    en: `${plan.command} ${what} of ${at} was interrupted${where.en}${then.en}`,
+    zh: `${at} 的 ${plan.command} ${what} 被中断${where.zh}${then.zh}`,
+  };
+}
+
+function stuckError(recovery: Recovery): UserError {
+  const { plan } = recovery.operation;
+  const cause = recovery.error;
+  const reason: Text = cause instanceof UserError ? cause.text : { en: String(cause), zh: String(cause) };
+  return new UserError(
+    'FAILED',
+    {
+      en: `the interrupted ${plan.command} could not be recovered: ${reason.en}`,
+      zh: `被中断的 ${plan.command} 无法恢复:${reason.zh}`,
+    },
+    {
+      ...(cause instanceof UserError ? cause.details : {}),
+      hint: {
+        en: 'mend the cause and run any command again: recovery goes on where it stopped',
+        zh: '排除原因后再运行任意命令,恢复会从中断处继续',
+      },
+      cause,
+    },
+  );
+}
+
+function holder(session: Session, command: string): LockHolder {
+  return { command: `xingrin ${command}`, ...whoAmI(), since: session.now().toISOString() };
+}

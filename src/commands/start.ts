@@ -1,0 +1,65 @@
+import { deploymentExecutors } from '../apply/deployment.ts';
+import { parseVersion } from '../domain/version.ts';
+import { requireCompose } from '../effects/engine.ts';
+import { openCompose, ownContainers } from '../observe/deployment.ts';
+import { openProject, type Project } from '../observe/project.ts';
+import { planRestart, planStop } from '../plan/operations.ts';
+import { proposeDeployment, reportStatus } from './deploy.ts';
+import { requireInstalled } from './installed.ts';
+import { perform } from './perform.ts';
+import type { Report, Session } from './session.ts';
+
+/** Starts what docker/.env describes. Pulls only images that are not here, so a stopped stack starts without a network. */
+export async function startCommand(session: Session, options: { frontend?: boolean }): Promise<Report> {
+  const project = await openProject(session.globals.project);
+  return perform(session, project, 'start', () => proposeStart(session, project, 'start', options));
+}
+
+/** Restarts every service that runs; starts the stack if nothing does. */
+export async function restartCommand(session: Session, options: { frontend?: boolean }): Promise<Report> {
+  const project = await openProject(session.globals.project);
+  return perform(session, project, 'restart', async () => {
+    const { imageTag, projectName, services } = await runningStack(project);
+    if (services.length === 0) return proposeStart(session, project, 'restart', options);
+    return {
+      plan: planRestart({ imageTag, projectName, services }),
+      executors: deploymentExecutors(project, session.now),
+      report: () => reportStatus(session, project),
+    };
+  });
+}
+
+/** Stops the stack; containers, networks and data stay, and it starts again without a network. */
+export async function stopCommand(session: Session): Promise<Report> {
+  const project = await openProject(session.globals.project);
+  return perform(session, project, 'stop', async () => ({
+    plan: planStop(await runningStack(project)),
+    executors: deploymentExecutors(project, session.now),
+    report: async () => ({
+      data: {},
+      text: session.terminal.text({
+        en: 'stopped; start again with: xingrin start',
+        zh: '已停止;再次启动请执行 xingrin start',
+      }),
+    }),
+  }));
+}
+
+async function proposeStart(session: Session, project: Project, command: string, options: { frontend?: boolean }) {
+  await requireCompose();
+  const version = parseVersion(await requireInstalled(project), 'IMAGE_TAG');
+  const target = { version, commit: null, lock: null };
+  const frontend = options.frontend !== false;
+  return proposeDeployment(session, project, command, target, { frontend, all: true, deploys: false });
+}
+
+async function runningStack(project: Project): Promise<{ imageTag: string; projectName: string; services: string[] }> {
+  await requireCompose();
+  const imageTag = await requireInstalled(project);
+  const { name } = await (await openCompose(project)).model();
+  const containers = await ownContainers(project, name);
+  const services = containers
+    .filter(({ state }) => state === 'running' || state === 'restarting')
+    .map(({ service }) => service);
+  return { imageTag, projectName: name, services: [...new Set(services)].sort() };
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+
+/** What we read of `docker compose config --format json`; the rest is kept for comparison only. */
+const serviceSchema = z.looseObject({
+  image: z.string().optional(),
+  depends_on: z.record(z.string(), z.looseObject({ condition: z.string().optional() })).optional(),
+  ports: z.array(z.looseObject({ published: z.union([z.string(), z.number()]).optional() })).optional(),
+  volumes: z.array(z.looseObject({ type: z.string(), source: z.string().optional() })).optional(),
+});
+const modelSchema = z.looseObject({ name: z.string(), services: z.record(z.string(), serviceSchema) });
+
+export type ComposeModel = z.infer<typeof modelSchema>;
+
+export function parseComposeModel(json: string): ComposeModel {
+  return modelSchema.parse(JSON.parse(json));
+}
+
+/**
+ * The order in which services are brought to a new version: each after what it depends on, and those that publish ports as
+ * late as that allows, so that the front door answers with the old version until everything behind it is new.
+ */
+export function switchOrder(model: ComposeModel, wanted: readonly string[]): string[] {
+  const order: string[] = [];
+  const left = new Set(wanted);
+  while (left.size > 0) {
+    const ready = [...left].filter((service) => dependenciesOf(model, service).every((name) => !left.has(name))).sort();
+    // Compose itself refuses circles; if one comes by, the names decide.
+    const next =
+      ready.find((service) => !publishesPorts(model, service)) ?? ready[0] ?? ([...left].sort()[0] as string);
+    order.push(next);
+    left.delete(next);
+  }
+  return order;
+}
+
+/** A service and all that depend on it, directly or not. */
+export function withDependents(model: ComposeModel, service: string): Set<string> {
+  const found = new Set([service]);
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const name of Object.keys(model.services)) {
+      if (found.has(name) || !dependenciesOf(model, name).some((dependency) => found.has(dependency))) continue;
+      found.add(name);
+      grown = true;
+    }
+  }
+  return found;
+}
+
+/** Services whose definition differs between two models, or which only the second has. */
+export function changedServices(before: ComposeModel | null, after: ComposeModel): Set<string> {
+  return new Set(
+    Object.entries(after.services)
+      .filter(([name, service]) => JSON.stringify(before?.services[name]) !== JSON.stringify(service))
+      .map(([name]) => name),
+  );
+}
+
+/** Absolute paths on the host that services mount. */
+export function bindSources(model: ComposeModel): string[] {
+  const volumes = Object.values(model.services).flatMap((service) => service.volumes ?? []);
+  return volumes.filter((volume) => volume.type === 'bind').flatMap((volume) => volume.source ?? []);
+}
+
+function dependenciesOf(model: ComposeModel, service: string): string[] {
+  return Object.keys(model.services[service]?.depends_on ?? {});
+}
+
+function publishesPorts(model: ComposeModel, service: string): boolean {
+  return (model.services[service]?.ports ?? []).length > 0;
+}

@@ -1,0 +1,63 @@
+import type { Text } from './text.ts';
+
+/** Every way a command can end badly, and the process exit code of each (contract, section 3). */
+export const EXIT_CODES = {
+  FAILED: 1,
+  BUG: 1,
+  USAGE: 2,
+  BAD_INPUT: 2,
+  BAD_CONFIG: 2,
+  CONFIRMATION_NEEDED: 2,
+  PARTIAL: 3,
+  UNREACHABLE: 4,
+  AUTHENTICATION: 4,
+  HOST_KEY: 4,
+  TIMEOUT: 4,
+  LOCKED: 5,
+  PRECONDITION: 6,
+  DIRTY_TREE: 6,
+  IMAGE_MISSING: 6,
+  DIGEST_DIFFERS: 6,
+  ENGINE_MISSING: 6,
+  DISK: 6,
+  UNHEALTHY: 7,
+  INTERRUPTED: 130,
+  DECLINED: 130,
+  TERMINATED: 143,
+} as const;
+
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+export interface ErrorDetails {
+  /** What to type or do next. */
+  readonly hint?: Text;
+  /** The host on which it happened; the main server if absent. */
+  readonly host?: string;
+  /** Evidence to show below the message: the last log lines of a container, the output of a build. */
+  readonly evidence?: string;
+  readonly cause?: unknown;
+}
+
+/** A failure in the user's terms. Everything else that is thrown is a bug of ours. */
+export class UserError extends Error {
+  readonly code: ErrorCode;
+  readonly text: Text;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, text: Text, details: ErrorDetails = {}) {
+    super(text.en, { cause: details.cause });
+    this.name = 'UserError';
+    this.code = code;
+    this.text = text;
+    this.details = details;
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.code];
+  }
+}
+
+/** Throws a {@link UserError}; reads as a sentence at the place of the check. */
+export function fail(code: ErrorCode, text: Text, details: ErrorDetails = {}): never {
+  throw new UserError(code, text, details);
+}

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, appendFile, chmod, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { UserError } from '../domain/errors.ts';
+
+/** The text of a file, or null where there is none. */
+export async function readText(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.F_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Replaces a file so that after a crash or a power cut it holds either the old text or the new, whole: temporary file in the
+ * same folder, fsync, rename, fsync of the folder. Keeps the mode of an existing file unless `mode` is given. Creates folders.
+ * Throws DISK or PRECONDITION (exit 6) where the disk is full or may not be written; what was there is untouched then.
+ */
+export async function writeFileAtomic(path: string, text: string, options: { mode?: number } = {}): Promise<void> {
+  await sayingWhy(path, () => replaceFile(path, text, options.mode));
+}
+
+async function replaceFile(path: string, text: string, wanted: number | undefined): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const mode = wanted ?? (await modeOf(path)) ?? 0o644;
+  const temporary = join(folder, `.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(text);
+      await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** Appends one line and waits until the disk has it. Throws DISK or PRECONDITION (exit 6) as {@link writeFileAtomic}. */
+export async function appendLine(path: string, line: string, options: { mode?: number } = {}): Promise<void> {
+  await sayingWhy(path, async () => {
+    const fresh = !(await exists(path));
+    await mkdir(dirname(path), { recursive: true });
+    await appendFile(path, `${line}\n`, { mode: options.mode ?? 0o644, flush: true });
+    if (fresh) await syncFolder(dirname(path));
+  });
+}
+
+/** Creates a folder (and its parents) with a mode of its own, also where the umask would take bits away. */
+export async function makeFolder(path: string, mode: number): Promise<void> {
+  await sayingWhy(path, async () => {
+    await mkdir(path, { recursive: true, mode });
+    await chmod(path, mode);
+  });
+}
+
+/** Names in a folder, sorted; empty where there is no folder. */
+export async function listFolder(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Removes a file or a folder; no error where there is none. */
+export async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+async function modeOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).mode & 0o777;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+/** A disk that is full or may not be written is the operator's to mend, and no bug. */
+async function sayingWhy<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new UserError(
+        'DISK',
+        { en: `no space left to write ${path}`, zh: `磁盘空间不足,无法写入 ${path}` },
+        {
+          hint: {
+            en: `make room (xingrin prune removes old images), then try again: df -h ${dirname(path)}`,
+            zh: `请先腾出空间(xingrin prune 可清理旧镜像)再重试:df -h ${dirname(path)}`,
+          },
+          cause: error,
+        },
+      );
+    }
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+      throw new UserError(
+        'PRECONDITION',
+        { en: `${path} may not be written (${code})`, zh: `${path} 不可写(${code})` },
+        {
+          hint: {
+            en: `run it as the owner of that folder, or with sudo: ls -ld ${dirname(path)}`,
+            zh: `请以该目录所有者身份或使用 sudo 运行:ls -ld ${dirname(path)}`,
+          },
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  }
+}

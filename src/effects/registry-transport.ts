@@ -1,0 +1,211 @@
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { BlockList, isIP } from 'node:net';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EnvHttpProxyAgent, fetch, type Dispatcher, type Headers } from 'undici';
+import { z } from 'zod';
+import { UserError } from '../domain/errors.ts';
+import { docker } from './engine.ts';
+import { listFolder } from './files.ts';
+
+export interface RegistryRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+export interface RegistryAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array;
+}
+
+/** Milliseconds for one answer with its body. */
+const ANSWER_LIMIT = 15_000;
+
+/** Milliseconds to wait before each further attempt where a registry is busy or a connection broke. */
+const PAUSES = [250, 1_000, 2_500];
+
+/** Where Docker keeps certificates of private registries. */
+const CERTIFICATES = '/etc/docker/certs.d';
+
+const HUB = 'docker.io';
+const HUB_ADDRESS = 'https://registry-1.docker.io';
+
+const engineSchema = z.object({
+  IndexConfigs: z.record(z.string(), z.object({ Secure: z.boolean() })).nullish(),
+  InsecureRegistryCIDRs: z.array(z.string()).nullish(),
+});
+
+interface Place {
+  readonly base: string;
+  readonly dispatcher: Dispatcher;
+}
+
+/**
+ * Carries requests to registries as the engine would: through the proxy of the environment, with Docker's certificates, without
+ * TLS only where the engine itself has been told so.
+ */
+export class RegistryTransport {
+  readonly #places = new Map<string, Promise<Place>>();
+  #engine: Promise<z.infer<typeof engineSchema>> | undefined;
+
+  /** Asks a registry for a path below its root. Throws UNREACHABLE (exit 4). */
+  async send(registry: string, path: string, request: RegistryRequest): Promise<RegistryAnswer> {
+    const known = this.#places.get(registry) ?? this.#find(registry);
+    this.#places.set(registry, known);
+    const { base, dispatcher } = await known;
+    return persistently(registry, `${base}${path}`, request, dispatcher);
+  }
+
+  /** Asks another address that the registry has named: the one that gives out tokens. */
+  async sendTo(registry: string, url: string, request: RegistryRequest): Promise<RegistryAnswer> {
+    const { dispatcher } = await (this.#places.get(registry) ?? this.#find(registry));
+    return persistently(registry, url, request, dispatcher);
+  }
+
+  async #find(registry: string): Promise<Place> {
+    if (registry === HUB) return { base: HUB_ADDRESS, dispatcher: dispatcherWith({}) };
+    const strict = { base: `https://${registry}`, dispatcher: dispatcherWith(await certificatesOf(registry)) };
+    if (!(await this.#isInsecure(registry))) return strict;
+    // Docker's order where TLS is not insisted on: any certificate will do, and else none.
+    const lax = { base: `https://${registry}`, dispatcher: dispatcherWith({ rejectUnauthorized: false }) };
+    try {
+      await ask(`${lax.base}/v2/`, { method: 'GET' }, lax.dispatcher);
+      return lax;
+    } catch (error) {
+      if (isTimeout(error)) throw unreachable(registry, error);
+      return { base: `http://${registry}`, dispatcher: lax.dispatcher };
+    }
+  }
+
+  async #isInsecure(registry: string): Promise<boolean> {
+    const host = registry.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+    const addresses = isIP(host) > 0 ? [host] : await addressesOf(host);
+    const loopback = blockList(['127.0.0.0/8', '::1/128']);
+    if (addresses.some((address) => contains(loopback, address))) return true;
+    this.#engine ??= engineSettings();
+    const { IndexConfigs, InsecureRegistryCIDRs } = await this.#engine;
+    if (IndexConfigs?.[registry]?.Secure === false) return true;
+    const networks = blockList(InsecureRegistryCIDRs ?? []);
+    return addresses.some((address) => contains(networks, address));
+  }
+}
+
+/** Whether an error says that nobody answered at all, as opposed to answering no. */
+export function isUnreachable(error: unknown): error is UserError {
+  return error instanceof UserError && error.code === 'UNREACHABLE';
+}
+
+async function persistently(
+  registry: string,
+  url: string,
+  request: RegistryRequest,
+  dispatcher: Dispatcher,
+): Promise<RegistryAnswer> {
+  for (const [attempt, wait] of [...PAUSES, null].entries()) {
+    try {
+      const answer = await ask(url, request, dispatcher);
+      const busy = answer.status === 429 || answer.status >= 500;
+      if (!busy || wait === null) return answer;
+      await pause(retryAfter(answer) ?? wait);
+    } catch (error) {
+      if (wait === null || isTimeout(error) || (attempt > 0 && isRefused(error))) throw unreachable(registry, error);
+      await pause(wait);
+    }
+  }
+  throw new Error('not reached');
+}
+
+async function ask(url: string, request: RegistryRequest, dispatcher: Dispatcher): Promise<RegistryAnswer> {
+  const { method, headers = {}, body } = request;
+  const response = await fetch(url, {
+    method,
+    headers,
+    dispatcher,
+    signal: AbortSignal.timeout(ANSWER_LIMIT),
+    ...(body === undefined ? {} : { body }),
+  });
+  return { status: response.status, headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
+}
+
+function retryAfter(answer: RegistryAnswer): number | null {
+  const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN);
+  return Number.isFinite(seconds) ? Math.min(seconds, 20) * 1_000 : null;
+}
+
+function dispatcherWith(tls: { ca?: string[]; rejectUnauthorized?: boolean }): Dispatcher {
+  return new EnvHttpProxyAgent({ connect: tls, requestTls: tls, keepAliveTimeout: 1_000 });
+}
+
+async function certificatesOf(registry: string): Promise<{ ca?: string[] }> {
+  const folder = join(CERTIFICATES, registry);
+  const names = (await listFolder(folder)).filter((name) => name.endsWith('.crt'));
+  if (names.length === 0) return {};
+  const own = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  return { ca: [...rootCertificates, ...own] };
+}
+
+/** Without an engine at hand (a CI job that only finalizes) nothing has been declared insecure. */
+async function engineSettings(): Promise<z.infer<typeof engineSchema>> {
+  const result = await docker(['info', '--format', '{{json .RegistryConfig}}']);
+  if (result.code !== 0) return {};
+  const settings = engineSchema.nullable().safeParse(JSON.parse(result.stdout || 'null'));
+  return (settings.success ? settings.data : null) ?? {};
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  const found = await lookup(host, { all: true }).catch(() => []);
+  return found.map(({ address }) => address);
+}
+
+function blockList(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = '', bits = ''] = network.split('/');
+    const family = isIP(address);
+    if (family > 0 && bits !== '') list.addSubnet(address, Number(bits), family === 6 ? 'ipv6' : 'ipv4');
+  }
+  return list;
+}
+
+function contains(list: BlockList, address: string): boolean {
+  return list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
+function unreachable(registry: string, error: unknown): UserError {
+  return new UserError(
+    'UNREACHABLE',
+    { en: `the registry ${registry} does not answer`, zh: `镜像仓库 ${registry} 没有应答` },
+    {
+      hint: {
+        en: 'check the network, the proxy and the name of the registry',
+        zh: '请检查网络、代理以及镜像仓库地址',
+      },
+      evidence: reasonOf(error),
+      cause: error,
+    },
+  );
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'TimeoutError' || codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT');
+}
+
+function isRefused(error: unknown): boolean {
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH'].includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+/** fetch says "fetch failed"; what failed is in its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause.message || codeOf(error) : '';
+  return cause === '' ? error.message : cause;
+}

@@ -1,0 +1,316 @@
+import { basename, join } from 'node:path';
+import type { ComposeProject } from '../argv/compose.ts';
+import {
+  changedServices,
+  switchOrder,
+  withDependents,
+  bindSources,
+  type ComposeModel,
+} from '../domain/compose-model.ts';
+import { envValue, parseEnvFile, type EnvFile } from '../domain/env-file.ts';
+import { fail } from '../domain/errors.ts';
+import { DEFAULT_REPOSITORY, imageName, parseRepository } from '../domain/image.ts';
+import { parseImageTag } from '../domain/version.ts';
+import { certificateState } from '../effects/certificate.ts';
+import { Compose, localImages, projectContainers, type Container, type LocalImage } from '../effects/engine.ts';
+import { exists, readText } from '../effects/files.ts';
+import { stageProject } from '../effects/stage.ts';
+import { draftEnv, isUnsetImageTag, type EnvDraft } from '../plan/env.ts';
+import type { Project } from './project.ts';
+import type { Checkout, Target } from './target.ts';
+
+/** An image that a deployment needs. */
+export interface NeededImage {
+  readonly reference: string;
+  /** What the release lock says its registry digest is; null for images that are not of the release. */
+  readonly digest: string | null;
+  /** It is not here, or what is here under this name is something else. */
+  readonly missing: boolean;
+}
+
+/** Everything a plan from the present to a target depends on. Read once; nothing in it changes the world. */
+export interface DeploymentFacts {
+  readonly target: Target;
+  /** IMAGE_TAG in force; null before the first installation. */
+  readonly current: string | null;
+  /** Where the files are; null outside git. */
+  readonly checkout: Checkout | null;
+  readonly envExists: boolean;
+  readonly env: EnvDraft;
+  readonly projectName: string;
+  /** The services that take part, in the order in which they are switched. */
+  readonly services: readonly string[];
+  /** Those of them that are not yet what the target wants. */
+  readonly outdated: readonly string[];
+  readonly images: readonly NeededImage[];
+  /** Services that have a container now. */
+  readonly present: readonly string[];
+  /** Where a TLS certificate has to be made, or null. */
+  readonly certificateFolder: string | null;
+  readonly deploys: boolean;
+  readonly initScript: string | null;
+}
+
+export interface DeploymentOptions {
+  readonly frontend: boolean;
+  /** Bring up all services of the file, also those that have no container now. */
+  readonly all: boolean;
+  /** A deployment is a change of what is wanted: .env may learn new keys, history grows. Starting is not. */
+  readonly deploys: boolean;
+}
+
+/** Reads what a deployment of `target` would have to change. */
+export async function observeDeployment(
+  project: Project,
+  target: Target,
+  checkout: Checkout | null,
+  options: DeploymentOptions,
+): Promise<DeploymentFacts> {
+  const moved = target.commit !== null && target.commit !== checkout?.commit ? target.commit : null;
+  const envText = await readText(project.envFile);
+  const exampleText = options.deploys ? await exampleAt(project, moved) : '';
+  if (envText === null && exampleText === null) {
+    fail(
+      'PRECONDITION',
+      {
+        en: `there is neither ${project.envFile} nor ${basename(project.envExample)}`,
+        zh: `既没有 ${project.envFile},也没有 ${basename(project.envExample)}`,
+      },
+      { hint: { en: 'is this the right project? name it with -C', zh: '项目目录是否正确?可用 -C 指定' } },
+    );
+  }
+  const env = draftEnv({
+    envText,
+    exampleText: exampleText ?? '',
+    path: project.envFile,
+    version: target.version,
+    secrets: project.config.secrets,
+  });
+  const parsed = parseEnvFile(env.text, project.envFile);
+  const current = envText === null ? null : imageTagOf(parseEnvFile(envText, project.envFile));
+
+  const [before, after] = await Promise.all([
+    envText === null ? null : currentModel(project, parseEnvFile(envText, project.envFile)),
+    stagedModel(project, moved, env.text, parsed),
+  ]);
+  const images = neededImages(project, target, after.model, parsed);
+  const [containers, local] = await Promise.all([
+    ownContainers(project, after.model.name),
+    localImages(images.map(({ reference }) => reference)),
+  ]);
+  const services = partOf(after.model, containers, before?.model ?? null, options);
+  const changed = changedServices(before?.model ?? null, after.model);
+  const outdated = services.filter(
+    (service) => changed.has(service) || !isCurrent(service, after.model, before?.hashes, containers, local),
+  );
+  const certificate = await certificateFolder(project, after.model);
+  return {
+    target,
+    current,
+    checkout,
+    envExists: envText !== null,
+    env,
+    projectName: after.model.name,
+    services,
+    outdated,
+    images: images.map((image) => ({ ...image, missing: isMissing(image, local.get(image.reference)) })),
+    present: [...new Set(containers.map(({ service }) => service))],
+    certificateFolder: certificate,
+    deploys: options.deploys,
+    initScript: (await exists(initScriptOf(project))) ? initScriptOf(project) : null,
+  };
+}
+
+/** IMAGE_TAG of docker/.env, or null where it is not set. Throws BAD_INPUT (exit 2) if it is no version. */
+export function imageTagOf(env: EnvFile): string | null {
+  const text = envValue(env, 'IMAGE_TAG');
+  return text === undefined || isUnsetImageTag(text)
+    ? null
+    : parseImageTag(text, { en: `IMAGE_TAG in ${env.path}`, zh: `${env.path} 中的 IMAGE_TAG` }).tag;
+}
+
+export function initScriptOf(project: Project): string {
+  return join(project.composeDirectory, 'scripts', 'init-data.sh');
+}
+
+/** The Compose project with the optional parts that docker/.env asks for. */
+export function composeProject(
+  project: Project,
+  env: EnvFile | null,
+  directory = project.composeDirectory,
+): ComposeProject {
+  return { directory, file: project.config.compose.file, profiles: profilesFor(env) };
+}
+
+/** Compose on the files as they are now. */
+export async function openCompose(project: Project): Promise<Compose> {
+  const text = await readText(project.envFile);
+  const env = text === null ? null : parseEnvFile(text, project.envFile);
+  return new Compose(composeProject(project, env), keysOf(env));
+}
+
+/**
+ * Containers of our Compose project. Compose finds a project by its name alone, and XingRin's is `docker`: so a container of
+ * that name from another folder that still exists belongs to somebody else, and we refuse (6) to go near it.
+ */
+export async function ownContainers(project: Project, projectName: string): Promise<Container[]> {
+  const containers = await projectContainers(projectName);
+  for (const { folder, name } of containers) {
+    if (folder === project.composeDirectory || folder === '' || !(await exists(folder))) continue;
+    fail(
+      'PRECONDITION',
+      {
+        en: `another Compose project called "${projectName}" lives in ${folder} (container ${name})`,
+        zh: `${folder} 中有另一个同名的 Compose 项目“${projectName}”(容器 ${name})`,
+      },
+      {
+        hint: {
+          en: 'give one of them a name of its own: COMPOSE_PROJECT_NAME=… in its .env',
+          zh: '请为其中一个单独命名:在其 .env 中设置 COMPOSE_PROJECT_NAME=…',
+        },
+      },
+    );
+  }
+  return containers;
+}
+
+/** The image that tasks run: set on purpose, or the worker image of the version (contract, section 2). */
+export function taskExecutorImage(project: Project, env: EnvFile): string | null {
+  const own = envValue(env, 'TASK_EXECUTOR_IMAGE');
+  if (own !== undefined && own !== '') return own;
+  const tag = envValue(env, 'IMAGE_TAG');
+  const worker = project.config.images.find(({ name }) => name.endsWith('-worker'));
+  return tag === undefined || isUnsetImageTag(tag) || worker === undefined
+    ? null
+    : imageName(repositoryOf(project, env), worker.name, tag);
+}
+
+/** DOCKER_USER of the caller, then of docker/.env, then xingrin.yaml, then the default (contract, section 2). */
+export function repositoryOf(project: Project, env: EnvFile | null): string {
+  const called = process.env['DOCKER_USER'];
+  if (called !== undefined && called !== '') return parseRepository(called, 'DOCKER_USER');
+  const own = env === null ? undefined : envValue(env, 'DOCKER_USER');
+  if (own !== undefined && own !== '')
+    return parseRepository(own, { en: 'DOCKER_USER in docker/.env', zh: 'docker/.env 中的 DOCKER_USER' });
+  return project.config.repository ?? DEFAULT_REPOSITORY;
+}
+
+interface Rendered {
+  readonly model: ComposeModel;
+  readonly hashes: Map<string, ReadonlySet<string>>;
+}
+
+/** The stack as the files describe it now; null where they describe nothing yet (an .env without IMAGE_TAG). */
+async function currentModel(project: Project, env: EnvFile): Promise<Rendered | null> {
+  const compose = new Compose(composeProject(project, env), keysOf(env));
+  if (!(await exists(join(project.composeDirectory, project.config.compose.file)))) return null;
+  if (isUnsetImageTag(envValue(env, 'IMAGE_TAG'))) return null;
+  const [model, hashes] = await Promise.all([compose.model(), compose.hashes()]);
+  return { model, hashes };
+}
+
+/** The stack as it will be described: the target's files with the target's .env, rendered in a folder aside. */
+async function stagedModel(
+  project: Project,
+  commit: string | null,
+  envText: string,
+  env: EnvFile,
+): Promise<{ model: ComposeModel }> {
+  const stage = await stageProject({
+    root: project.root,
+    directory: project.config.compose.directory,
+    state: project.state,
+    git: project.git,
+    commit,
+    envText,
+  });
+  try {
+    const compose = new Compose(composeProject(project, env, stage.directory), keysOf(env));
+    return { model: await compose.model((json) => json.replaceAll(stage.root, project.root)) };
+  } finally {
+    await stage.remove();
+  }
+}
+
+function neededImages(
+  project: Project,
+  target: Target,
+  model: ComposeModel,
+  env: EnvFile,
+): Omit<NeededImage, 'missing'>[] {
+  const worker = taskExecutorImage(project, env);
+  const references = new Set(Object.values(model.services).flatMap((service) => service.image ?? []));
+  if (worker !== null) references.add(worker);
+  const repository = repositoryOf(project, env);
+  const digests = new Map(
+    Object.entries(target.lock?.images ?? {}).map(([name, image]): [string, string] => [
+      imageName(repository, name, target.version),
+      image.digest,
+    ]),
+  );
+  return [...references].sort().map((reference) => ({ reference, digest: digests.get(reference) ?? null }));
+}
+
+function isMissing(image: Omit<NeededImage, 'missing'>, local: LocalImage | undefined): boolean {
+  if (local === undefined) return true;
+  return image.digest !== null && !local.digests.some((name) => name.endsWith(`@${image.digest}`));
+}
+
+/** Services without a container stay out unless they are wanted or new in the target: somebody left them out on purpose. */
+function partOf(
+  model: ComposeModel,
+  containers: readonly Container[],
+  before: ComposeModel | null,
+  options: DeploymentOptions,
+): string[] {
+  const without = options.frontend ? new Set<string>() : withDependents(model, 'frontend');
+  const running = new Set(containers.map(({ service }) => service));
+  const wanted = Object.keys(model.services).filter((service) => {
+    if (without.has(service)) return false;
+    if (options.all || running.size === 0 || running.has(service)) return true;
+    return before !== null && before.services[service] === undefined;
+  });
+  return switchOrder(model, wanted);
+}
+
+function isCurrent(
+  service: string,
+  model: ComposeModel,
+  hashes: Map<string, ReadonlySet<string>> | undefined,
+  containers: readonly Container[],
+  local: Map<string, LocalImage>,
+): boolean {
+  const own = containers.filter((container) => container.service === service);
+  const image = local.get(model.services[service]?.image ?? '');
+  return (
+    own.length > 0 &&
+    own.every(
+      (container) =>
+        container.state === 'running' &&
+        container.health !== 'unhealthy' &&
+        hashes?.get(service)?.has(container.configHash) === true &&
+        container.imageId === image?.id,
+    )
+  );
+}
+
+async function certificateFolder(project: Project, model: ComposeModel): Promise<string | null> {
+  const folder = join(project.composeDirectory, 'nginx', 'ssl');
+  if (!bindSources(model).includes(folder)) return null;
+  return (await certificateState(folder)) === 'good' ? null : folder;
+}
+
+async function exampleAt(project: Project, commit: string | null): Promise<string | null> {
+  if (commit === null || project.git === null) return readText(project.envExample);
+  return project.git.fileAt(commit, `${project.config.compose.directory}/.env.example`);
+}
+
+function profilesFor(env: EnvFile | null): string[] {
+  const host = env === null ? undefined : envValue(env, 'DB_HOST');
+  return host !== undefined && ['postgres', 'localhost', '127.0.0.1'].includes(host) ? ['local-db'] : [];
+}
+
+/** The keys of docker/.env, none of which the caller's environment may override. */
+export function keysOf(env: EnvFile | null): string[] {
+  return env === null ? [] : env.entries.map(({ key }) => key);
+}

@@ -1,0 +1,111 @@
+import type { Text } from '../domain/text.ts';
+import type { Version } from '../domain/version.ts';
+import { MAIN_HOST, type Json, type Step } from './plan.ts';
+
+const PULL_WAVE: Text = { en: 'pull images', zh: '拉取镜像' };
+
+export function pullImage(reference: string, digest: string | null): Step {
+  const title = { en: `pull ${reference}`, zh: `拉取 ${reference}` };
+  return step('pull-image', title, { reference, digest }, { wave: PULL_WAVE });
+}
+
+export function verifyImages(images: readonly { readonly reference: string; readonly digest: string | null }[]): Step {
+  const title = {
+    en: `verify ${images.length} images against the release lock`,
+    zh: `按发布清单核对 ${images.length} 个镜像`,
+  };
+  return step('verify-images', title, { images: images.map(({ reference, digest }) => ({ reference, digest })) });
+}
+
+/** Comes before everything that touches the stack: its undo, the last of all, brings the services back. */
+export function holdStack(projectName: string): Step {
+  const title = { en: 'remember the stack as it is', zh: '记录当前状态以便回退' };
+  const undone = { en: 'the stack runs as before', zh: '服务已恢复原状' };
+  return step('hold-stack', title, { projectName }, { undone });
+}
+
+export function checkOut(commit: string): Step {
+  const short = commit.slice(0, 10);
+  const undone = { en: 'the files are as before', zh: '项目文件已恢复原状' };
+  return step(
+    'checkout',
+    { en: `bring the files to ${short}`, zh: `把项目文件切换到 ${short}` },
+    { commit },
+    { undone },
+  );
+}
+
+export function createEnv(version: Version): Step {
+  const undone = { en: 'docker/.env is kept, for its secrets', zh: '保留 docker/.env 及其中的密钥' };
+  return step(
+    'write-env',
+    { en: 'create docker/.env with new secrets', zh: '创建 docker/.env 并生成密钥' },
+    { version },
+    { undone },
+  );
+}
+
+export function writeEnv(version: Version, added: readonly string[]): Step {
+  const keys = added.map((key) => `, +${key}`).join('');
+  const title = {
+    en: `set IMAGE_TAG=${version} in docker/.env${keys}`,
+    zh: `在 docker/.env 中设置 IMAGE_TAG=${version}${keys}`,
+  };
+  const undone = { en: 'docker/.env is as before', zh: 'docker/.env 已恢复原状' };
+  return step('write-env', title, { version }, { undone });
+}
+
+export function makeCertificate(folder: string): Step {
+  return step('certificate', { en: 'make a TLS certificate', zh: '生成 TLS 证书' }, { folder });
+}
+
+export function switchService(service: string, version: Version, present: boolean): Step {
+  const title = present
+    ? { en: `switch ${service} to ${version}`, zh: `切换 ${service} 到 ${version}` }
+    : { en: `start ${service}`, zh: `启动 ${service}` };
+  return step('switch-service', title, { service });
+}
+
+export function checkHealth(services: readonly string[]): Step {
+  return step('check-health', { en: 'check the health of every service', zh: '检查所有服务的健康状态' }, { services });
+}
+
+export function initializeData(): Step {
+  return step('initialize-data', { en: 'initialize data', zh: '初始化数据' }, {});
+}
+
+export function recordDeployment(command: string, version: Version, commit: string | null): Step {
+  const title = { en: `record ${version} in the history`, zh: `把 ${version} 记入部署历史` };
+  return step('record-deployment', title, { command, version, commit });
+}
+
+export function stopStack(services: readonly string[]): Step {
+  return step('stop-stack', { en: `stop ${services.join(', ')}`, zh: `停止 ${services.join('、')}` }, {});
+}
+
+export function restartStack(services: readonly string[]): Step {
+  return step('restart-stack', { en: `restart ${services.join(', ')}`, zh: `重启 ${services.join('、')}` }, {});
+}
+
+/** @param volumes also delete the data */
+export function removeStack(projectName: string, volumes: boolean): Step {
+  const title = volumes
+    ? {
+        en: `remove ${projectName}: its containers, network and DATA VOLUMES`,
+        zh: `删除 ${projectName} 的容器、网络和数据卷`,
+      }
+    : {
+        en: `remove ${projectName}: its containers and network; data stays`,
+        zh: `删除 ${projectName} 的容器和网络,保留数据`,
+      };
+  return step('remove-stack', title, { volumes });
+}
+
+function step(
+  kind: string,
+  title: Text,
+  params: { readonly [key: string]: Json },
+  more: Pick<Step, 'wave' | 'undone'> = {},
+): Step {
+  return { kind, title, host: MAIN_HOST, params, ...more };
+}

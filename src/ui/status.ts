@@ -1,0 +1,36 @@
+import type { Language } from '../domain/text.ts';
+import type { Status } from '../observe/status.ts';
+import type { Palette } from './colors.ts';
+import { printable, table } from './layout.ts';
+
+/** The stack at a glance: the two versions, every service, what differs, what to type next. */
+export function renderStatus(status: Status, language: Language, paint: Palette): string {
+  const zh = language === 'zh';
+  const none = paint.dim(zh ? '无' : 'none');
+  const verdict = status.consistent
+    ? paint.good(zh ? '一致' : 'consistent')
+    : paint.bad(zh ? '不一致' : 'not consistent');
+  const head = [
+    ['VERSION', status.version ?? none],
+    ['IMAGE_TAG', `${status.imageTag ?? none}  ${verdict}`],
+  ];
+  if (status.address !== null) head.push([zh ? '访问地址' : 'address', paint.command(status.address)]);
+  const blocks = [table(head)];
+  if (status.services.length > 0) {
+    const title = zh ? ['服务', '镜像', '状态', '健康'] : ['SERVICE', 'IMAGE', 'STATE', 'HEALTH'];
+    const rows = status.services.map(({ service, image, state, health }) => [
+      printable(service),
+      printable(image ?? '-'),
+      state === 'running' ? state : paint.bad(state),
+      health === null ? '-' : health === 'healthy' ? paint.good(health) : paint.bad(health),
+    ]);
+    blocks.push(table([title.map(paint.dim), ...rows]));
+  }
+  if (status.differences.length > 0) {
+    blocks.push(
+      status.differences.map((difference) => `${paint.caution('•')} ${printable(difference[language])}`).join('\n'),
+    );
+  }
+  if (status.next !== null) blocks.push(`${paint.command(zh ? '建议' : 'next')}  ${status.next[language]}`);
+  return blocks.join('\n\n');
+}
