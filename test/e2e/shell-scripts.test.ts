@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { init } from '../../src/commands/init.ts';
+import { templateEntries } from '../../src/domain/template.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'xingrin-scripts-'));
+  await init({ directory: join(folder, 'shop') });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("shellcheck has no objection to the project's scripts, nor to our own", () => {
+  const written = templateEntries()
+    .map(({ target }) => target)
+    .filter((path) => path.endsWith('.sh'))
+    .map((path) => join(folder, 'shop', path));
+  const own = ['bootstrap', 'demo', 'test'].map((name) =>
+    join(import.meta.dirname, '..', '..', 'scripts', `${name}.sh`),
+  );
+  const checked = spawnSync('shellcheck', ['--shell=sh', ...written, ...own], { encoding: 'utf8' });
+  expect(checked.stdout).toBe('');
+  expect(checked.status).toBe(0);
+});
