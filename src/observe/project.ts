@@ -13,11 +13,15 @@ export interface Project {
   readonly composeDirectory: string;
   readonly envFile: string;
   readonly envExample: string;
-  /** `.xingrin`: journal, history, backups, lock. */
+  /** `.xingrin`: journal, history, backups, inventory, keys, lock. */
   readonly state: string;
   readonly journal: string;
   readonly backups: string;
   readonly historyFile: string;
+  /** The declared workers. */
+  readonly inventoryFile: string;
+  /** Key pairs of the project's own; the way to workers. */
+  readonly keys: string;
   /** Null outside a git checkout. */
   readonly git: Git | null;
 }
@@ -43,6 +47,8 @@ export async function openProject(directory: string): Promise<Project> {
     journal: join(state, 'journal'),
     backups: join(state, 'backups'),
     historyFile: join(state, 'history.json'),
+    inventoryFile: join(state, 'inventory.yaml'),
+    keys: join(state, 'keys'),
     git: await Git.open(root),
   };
 }

@@ -1,0 +1,32 @@
+import type { Declare } from './program.ts';
+
+/** What is about the project itself and about xingrin: lock, config, backup, demo. */
+export function declareProject({ t, command, heading }: Declare): void {
+  heading({ en: 'Project:', zh: '项目:' });
+  command(
+    'lock',
+    { en: 'show who is working on this project', zh: '显示谁正在操作本项目' },
+    async () => (await import('../commands/lock.ts')).lockCommand,
+    () => ({}),
+  );
+  command(
+    'config [what]',
+    { en: 'show the configuration in force, or its JSON Schema', zh: '显示生效的配置或其 JSON Schema' },
+    async () => (await import('../commands/config.ts')).configCommand,
+    (args) => ({ what: args[0] ?? 'show' }),
+  );
+  command(
+    'backup [action] [name]',
+    { en: 'keep, list and bring back copies of docker/.env', zh: '备份 docker/.env、列出备份、恢复备份' },
+    async () => (await import('../commands/backup.ts')).backupCommand,
+    ([action = 'list', name]) => ({ action, ...(name === undefined ? {} : { name }) }),
+  ).registeredArguments[0]?.choices(['create', 'list', 'restore']);
+  command(
+    'demo',
+    { en: 'walk the whole journey on this machine, for real', zh: '在本机真实演示完整流程' },
+    async () => (await import('../commands/demo.ts')).demoCommand,
+    (_args, flags: { keep?: boolean; clean?: boolean }) => flags,
+  )
+    .option('--keep', t({ en: 'leave it running at the end', zh: '结束后保持运行' }))
+    .option('--clean', t({ en: 'remove what --keep left running', zh: '清除 --keep 保留的演示' }));
+}

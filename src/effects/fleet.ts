@@ -1,0 +1,44 @@
+import type { Worker } from '../domain/inventory.ts';
+import { openNodeTransport } from './ssh-node.ts';
+import type { KeyRingOptions } from './key-ring.ts';
+import type { Connection } from './transport.ts';
+
+/** The way to every worker; connections are kept until `close`. */
+export interface Fleet {
+  /** @throws UNREACHABLE, AUTHENTICATION or HOST_KEY (exit 4), naming the worker */
+  connect(worker: Worker): Promise<Connection>;
+  close(): Promise<void>;
+}
+
+export function openFleet(options: KeyRingOptions): Fleet {
+  const transport = openNodeTransport(options);
+  return { connect: (worker) => transport.connect(worker), close: () => transport.close() };
+}
+
+/** How it went on one host: what came of it, or what was thrown. */
+export type HostOutcome<H, T> = { readonly host: H } & ({ readonly value: T } | { readonly error: unknown });
+
+/**
+ * Does the same on many hosts, `parallel` at a time. Each host ends on its own: a failure is that host's outcome and keeps nobody
+ * else from going on. Outcomes come in the order of the hosts.
+ */
+export async function onEach<H, T>(
+  hosts: readonly H[],
+  parallel: number,
+  work: (host: H) => Promise<T>,
+): Promise<HostOutcome<H, T>[]> {
+  const outcomes: HostOutcome<H, T>[] = [];
+  const queue = [...hosts.entries()];
+  async function lane(): Promise<void> {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [index, host] = next;
+      try {
+        outcomes[index] = { host, value: await work(host) };
+      } catch (error) {
+        outcomes[index] = { host, error };
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(parallel, hosts.length) }, lane));
+  return outcomes;
+}

@@ -1,0 +1,281 @@
+import { StringDecoder } from 'node:string_decoder';
+import { NodeSSH, type Config } from 'node-ssh';
+import type { Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
+import { shellCommand } from '../argv/shell-quote.ts';
+import { UserError } from '../domain/errors.ts';
+import type { Endpoint } from '../domain/inventory.ts';
+import { fingerprint, hostKeyText } from './host-key.ts';
+import { KeyRing, type KeyRingOptions, type Offer } from './key-ring.ts';
+import {
+  commandTimeout,
+  CONNECT_LIMIT,
+  hostKeyDiffers,
+  hostKeyUnknown,
+  KEEPALIVE_COUNT,
+  KEEPALIVE_INTERVAL,
+  loginRefused,
+  unreachable,
+  type Connection,
+  type ExecOptions,
+  type ExecResult,
+  type Host,
+  type Transport,
+} from './transport.ts';
+
+/** The transport that needs no other program: node-ssh. */
+export function openNodeTransport(options: KeyRingOptions): Transport {
+  const ring = new KeyRing(options);
+  const kept = new Map<string, Promise<NodeConnection>>();
+  return {
+    async connect(host) {
+      const key = JSON.stringify([host, ...host.jumps]);
+      const open = await kept.get(key)?.catch(() => undefined);
+      if (open?.alive === true) return open;
+      const fresh = NodeConnection.open(host, ring);
+      kept.set(key, fresh);
+      return fresh;
+    },
+    async close() {
+      const settled = await Promise.allSettled(kept.values());
+      kept.clear();
+      await Promise.all(settled.map((each) => (each.status === 'fulfilled' ? each.value.close() : undefined)));
+    },
+  };
+}
+
+/**
+ * The host key that a server shows; nobody logs in there. The servers on the way must be pinned, and are logged in to.
+ *
+ * @throws UNREACHABLE, or what logging in on the way there throws
+ */
+export async function scanHostKey(host: Host, options: KeyRingOptions): Promise<string> {
+  const way = await openWay(host, new KeyRing(options));
+  try {
+    const seen: Seen = { key: null, offered: [] };
+    // The verifier says no, so this never succeeds.
+    const error = await dial(host, host, way.at(-1), [], seen, () => false).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (seen.key !== null) return seen.key;
+    throw failureOf(host, host, error, seen);
+  } finally {
+    for (const client of way.toReversed()) client.dispose();
+  }
+}
+
+class NodeConnection implements Connection {
+  readonly #host: Host;
+  readonly #way: readonly NodeSSH[];
+  readonly #client: NodeSSH;
+
+  private constructor(host: Host, way: readonly NodeSSH[], client: NodeSSH) {
+    this.#host = host;
+    this.#way = way;
+    this.#client = client;
+  }
+
+  static async open(host: Host, ring: KeyRing): Promise<NodeConnection> {
+    const way = await openWay(host, ring);
+    try {
+      const client = await logIn(host, host, way.at(-1), ring);
+      return new NodeConnection(host, way, client);
+    } catch (error) {
+      for (const each of way.toReversed()) each.dispose();
+      throw error;
+    }
+  }
+
+  get alive(): boolean {
+    return this.#client.connection !== null;
+  }
+
+  exec(argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
+    const { connection } = this.#client;
+    if (connection === null) return Promise.reject(unreachable(this.#host, 'lost'));
+    return execOn(connection, this.#host, argv, options);
+  }
+
+  async close(): Promise<void> {
+    for (const client of [this.#client, ...this.#way.toReversed()]) client.dispose();
+  }
+}
+
+/** Logs in at each server on the way to a host. */
+async function openWay(host: Host, ring: KeyRing): Promise<NodeSSH[]> {
+  const way: NodeSSH[] = [];
+  try {
+    for (const jump of host.jumps) way.push(await logIn(host, jump, way.at(-1), ring));
+    return way;
+  } catch (error) {
+    for (const client of way.toReversed()) client.dispose();
+    throw error;
+  }
+}
+
+/** What became known while connecting. */
+interface Seen {
+  /** The host key that was shown. */
+  key: string | null;
+  /** Ways to log in that were tried, by their titles. */
+  offered: string[];
+}
+
+async function logIn(host: Host, at: Endpoint, through: NodeSSH | undefined, ring: KeyRing): Promise<NodeSSH> {
+  const { hostKey } = at;
+  if (hostKey === null) throw hostKeyUnknown(host, at);
+  const offers = await ring.offersFor(host, at);
+  const seen: Seen = { key: null, offered: [] };
+  try {
+    return await dial(host, at, through, offers, seen, (shown) => shown === hostKey);
+  } catch (error) {
+    throw failureOf(host, at, error, seen);
+  }
+}
+
+/** One connection, up to being logged in. Throws what the library throws. */
+async function dial(
+  host: Host,
+  at: Endpoint,
+  through: NodeSSH | undefined,
+  offers: readonly Offer[],
+  seen: Seen,
+  isRight: (hostKey: string) => boolean,
+): Promise<NodeSSH> {
+  const left = [...offers];
+  const config: Config = {
+    username: at.user,
+    readyTimeout: CONNECT_LIMIT,
+    keepaliveInterval: KEEPALIVE_INTERVAL,
+    keepaliveCountMax: KEEPALIVE_COUNT,
+    hostVerifier: (key: Buffer) => {
+      seen.key = hostKeyText(key);
+      return isRight(seen.key);
+    },
+    algorithms: { serverHostKey: { prepend: algorithmsOf(at.hostKey), append: [], remove: [] } },
+    authHandler: (_left, _partial, next) => {
+      const offer = left.shift();
+      if (offer === undefined) return next(false as never);
+      seen.offered.push(offer.title);
+      return next(offer.method);
+    },
+    ...(through === undefined
+      ? { host: at.host, port: at.port }
+      : { sock: await through.forwardOut('127.0.0.1', 0, at.host, at.port) }),
+  };
+  const client = new NodeSSH();
+  // An error that comes after the login ends the connection, which every command on it notices for itself.
+  const connecting = client.connect(config);
+  client.connection?.on('error', () => {});
+  try {
+    return await connecting;
+  } catch (error) {
+    client.connection?.destroy();
+    throw error;
+  }
+}
+
+/** So that a server with several keys shows the pinned one. */
+function algorithmsOf(hostKey: string | null): ServerHostKeyAlgorithm[] {
+  const [type] = hostKey?.split(' ') ?? [];
+  if (type === undefined) return [];
+  const rsa: ServerHostKeyAlgorithm[] = ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'];
+  return type === 'ssh-rsa' ? rsa : [type as ServerHostKeyAlgorithm];
+}
+
+/** What went wrong, told by where the library was and by system codes, never by words. */
+function failureOf(host: Host, at: Endpoint, error: unknown, seen: Seen): UserError {
+  if (error instanceof UserError) return error;
+  const { level, code, reason } = (error ?? {}) as { level?: string; code?: string; reason?: number };
+  const words = error instanceof Error ? error.message : String(error);
+  if (seen.key !== null && at.hostKey !== null && seen.key !== at.hostKey)
+    return hostKeyDiffers(host, at, { pinned: fingerprint(at.hostKey), shown: fingerprint(seen.key) });
+  const on = at === host ? host : { ...at, name: host.name, jumps: [] };
+  if (level === 'client-socket') return unreachable(on, code ?? 'silent', words);
+  if (level === 'client-timeout') return unreachable(on, 'silent');
+  // A server on the way could not open the next one: why, it does not say.
+  if (reason !== undefined) return unreachable(on, 'jump', words);
+  const wasAsked = seen.key !== null && (level === 'client-authentication' || seen.offered.length > 0);
+  return wasAsked ? loginRefused(host, at, seen.offered) : unreachable(on, 'protocol', words);
+}
+
+const SIGNALS: Readonly<Record<string, number>> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ABRT: 6,
+  KILL: 9,
+  SEGV: 11,
+  PIPE: 13,
+  TERM: 15,
+};
+
+function execOn(client: Client, host: Host, argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
+  const command = shellCommand(argv);
+  return new Promise((resolve, reject) => {
+    let channel: ClientChannel | undefined;
+    let end: { code: number | null; signal: string | undefined } | undefined;
+    const stop = (error: UserError, signal: string): void => {
+      // A server may have ended the command on a signal, or leave it: then it loses its output.
+      channel?.signal(signal);
+      channel?.close();
+      finish(() => reject(error));
+    };
+    const timer = setTimeout(() => stop(commandTimeout(host, argv, options.timeout), 'KILL'), options.timeout);
+    const interrupt = (): void => stop(interrupted(host), 'TERM');
+    const lost = (): void => finish(() => reject(unreachable(host, 'lost')));
+    const finish = (settle: () => void): void => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', interrupt);
+      client.off('close', lost);
+      settle();
+    };
+    client.once('close', lost);
+    if (options.signal?.aborted === true) return interrupt();
+    options.signal?.addEventListener('abort', interrupt, { once: true });
+    client.exec(command, (error, opened) => {
+      if (error !== undefined) return lost();
+      channel = opened;
+      const stdout = collect(options.onLine);
+      const stderr = collect(options.onLine);
+      opened.on('data', stdout.take);
+      opened.stderr.on('data', stderr.take);
+      opened.on('exit', (code: number | null, signal?: string) => (end = { code, signal }));
+      opened.on('error', () => {});
+      opened.on('close', () => {
+        if (end === undefined) return lost();
+        const code = end.code ?? 128 + (SIGNALS[end.signal?.replace(/^SIG/, '') ?? ''] ?? 15);
+        return finish(() => resolve({ code, stdout: stdout.end(), stderr: stderr.end() }));
+      });
+      opened.end(options.input ?? '');
+    });
+  });
+}
+
+/** Puts chunks together, also where one ends in the middle of a character, and tells each line. */
+function collect(onLine: ExecOptions['onLine']): { take: (chunk: Buffer) => void; end: () => string } {
+  const decoder = new StringDecoder('utf8');
+  let text = '';
+  let told = 0;
+  const tell = (upTo: number): void => {
+    const lines = text.slice(told, upTo).split(/\r?\n|\r/);
+    told = upTo;
+    for (const line of lines) if (line !== '') onLine?.(line);
+  };
+  return {
+    take(chunk) {
+      text += decoder.write(chunk);
+      const last = text.lastIndexOf('\n') + 1;
+      if (onLine !== undefined && last > told) tell(last);
+    },
+    end() {
+      text += decoder.end();
+      if (onLine !== undefined && told < text.length) tell(text.length);
+      return text;
+    },
+  };
+}
+
+function interrupted(host: Host): UserError {
+  return new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' }, { host: host.name });
+}
