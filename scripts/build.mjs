@@ -1,15 +1,15 @@
-// Bundles src/main.ts into dist/: one small entry and lazily loaded chunks, so that `--version` stays near bare node.
-import { readFile, rm } from 'node:fs/promises';
+// Bundles the command into dist/: main.cjs, which answers `--version` and `--help` at once, and behind it cli.js with lazily
+// loaded chunks.
+import { spawnSync } from 'node:child_process';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const version = (await readFile('VERSION', 'utf8')).trim();
-await rm('dist', { recursive: true, force: true });
-await build({
-  entryPoints: ['src/main.ts'],
+
+/** @type {import('esbuild').BuildOptions} */
+const common = {
   outdir: 'dist',
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20',
   minify: true,
@@ -17,10 +17,38 @@ await build({
   sourcemap: 'linked',
   legalComments: 'none',
   define: { XINGRIN_VERSION: JSON.stringify(version) },
+  logLevel: 'warning',
+};
+
+await rm('dist', { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: ['src/cli.ts'],
+  splitting: true,
+  format: 'esm',
   external: ['cpu-features', './crypto/build/Release/sshcrypto.node'],
   // CommonJS dependencies call require() for node's own modules.
   banner: {
     js: "import { createRequire as xingrinRequire } from 'node:module'; const require = xingrinRequire(import.meta.url);",
   },
-  logLevel: 'warning',
 });
+await build({
+  ...common,
+  entryPoints: ['src/main.ts'],
+  // Node starts CommonJS without its loader of ES modules, which takes longer than our answer.
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  plugins: [
+    {
+      name: 'cli-apart',
+      setup: ({ onResolve }) => onResolve({ filter: /\/cli\.ts$/ }, () => ({ path: './cli.js', external: true })),
+    },
+  ],
+});
+for (const language of ['en', 'zh']) {
+  const { stdout, status } = spawnSync(process.execPath, ['bin/xingrin.js', '--help', '--lang', language], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`the help text in ${language} could not be made`);
+  await writeFile(`dist/help.${language}.txt`, stdout);
+}

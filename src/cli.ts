@@ -6,6 +6,7 @@ import { declareStack } from './cli/stack.ts';
 import type { Globals } from './commands/session.ts';
 import { UserError } from './domain/errors.ts';
 import type { Language } from './domain/text.ts';
+import { languageWanted } from './language.ts';
 import { survivePipes, type TerminalOptions } from './effects/terminal.ts';
 
 /** Reads the command line, runs one command, says how it went. Resolves to the process exit code. */
@@ -26,17 +27,6 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { runCommand } = await import('./commands/run-command.ts');
   if (call === undefined) return 0;
   return runCommand(call.name, call.run, globalsOf(program.opts()), terminalOf(program.opts(), language));
-}
-
-/** The language must be known before the help texts are made, so this one flag is read by hand. */
-function languageWanted(argv: readonly string[]): Language {
-  for (const [index, word] of argv.entries()) {
-    if (word === '--') break;
-    if (word === '--lang=zh' || (word === '--lang' && argv[index + 1] === 'zh')) return 'zh';
-    if (word === '--lang=en' || (word === '--lang' && argv[index + 1] === 'en')) return 'en';
-  }
-  const { LC_ALL, LC_MESSAGES, LANG } = process.env;
-  return /^zh/i.test(LC_ALL || LC_MESSAGES || LANG || '') ? 'zh' : 'en';
 }
 
 function globalsOf(flags: Record<string, unknown>): Globals {
