@@ -11,6 +11,7 @@ export function localConnection(name: string): Connection {
         timeout: options.timeout,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+        ...(options.onOutput === undefined ? {} : { onOutput: options.onOutput }),
       });
       if (options.signal?.aborted === true)
         throw new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' }, { host: name });

@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called for each line of either stream as it comes. */
   readonly onLine?: (line: string) => void;
+  /** Takes both streams as they come, byte for byte; the result's texts stay empty then. */
+  readonly onOutput?: (chunk: Uint8Array, stream: 'stdout' | 'stderr') => void;
   /** The child writes to and reads from our own terminal. */
   readonly inherit?: boolean;
 }
@@ -39,6 +41,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     extendEnv: options.env === undefined,
     forceKillAfterDelay: GRACE,
     maxBuffer: 64 * 1024 * 1024,
+    buffer: options.onOutput === undefined,
     ...(options.inherit
       ? { stdio: 'inherit' as const }
       : { stdin: options.input === undefined ? ('ignore' as const) : ('pipe' as const) }),
@@ -51,6 +54,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   if (options.onLine !== undefined && !options.inherit) {
     const onLine = options.onLine;
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, onLine);
+  }
+  if (options.onOutput !== undefined && !options.inherit) {
+    const { onOutput } = options;
+    child.stdout?.on('data', (chunk: Uint8Array) => onOutput(chunk, 'stdout'));
+    child.stderr?.on('data', (chunk: Uint8Array) => onOutput(chunk, 'stderr'));
   }
   const result = await child;
   return { code: exitCodeOf(result), stdout: result.stdout ?? '', stderr: result.stderr ?? '' };

@@ -19,6 +19,7 @@ import {
   type ExecOptions,
   type ExecResult,
   type Host,
+  type Stream,
   type Transport,
 } from './transport.ts';
 
@@ -236,8 +237,8 @@ function execOn(client: Client, host: Host, argv: readonly string[], options: Ex
     client.exec(command, (error, opened) => {
       if (error !== undefined) return lost();
       channel = opened;
-      const stdout = collect(options.onLine);
-      const stderr = collect(options.onLine);
+      const stdout = collect(options, 'stdout');
+      const stderr = collect(options, 'stderr');
       opened.on('data', stdout.take);
       opened.stderr.on('data', stderr.take);
       opened.on('exit', (code: number | null, signal?: string) => (end = { code, signal }));
@@ -252,8 +253,10 @@ function execOn(client: Client, host: Host, argv: readonly string[], options: Ex
   });
 }
 
-/** Puts chunks together, also where one ends in the middle of a character, and tells each line. */
-function collect(onLine: ExecOptions['onLine']): { take: (chunk: Buffer) => void; end: () => string } {
+/** Puts chunks together, also where one ends in the middle of a character, and tells each line; or passes them on as they are. */
+function collect(options: ExecOptions, stream: Stream): { take: (chunk: Buffer) => void; end: () => string } {
+  const { onLine, onOutput } = options;
+  if (onOutput !== undefined) return { take: (chunk) => onOutput(chunk, stream), end: () => '' };
   const decoder = new StringDecoder('utf8');
   let text = '';
   let told = 0;

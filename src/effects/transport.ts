@@ -8,10 +8,15 @@ export interface Host extends Endpoint {
   readonly jumps: readonly Endpoint[];
 }
 
+/** The two that a program writes to. */
+export type Stream = 'stdout' | 'stderr';
+
 export interface ExecOptions {
   readonly input?: string;
   /** Called for each line of either stream as it comes. */
   readonly onLine?: (line: string) => void;
+  /** Takes both streams as they come, byte for byte; the result's texts stay empty then. */
+  readonly onOutput?: (chunk: Uint8Array, stream: Stream) => void;
   /** Milliseconds; every command has a limit. */
   readonly timeout: number;
   /** Ends the command over there when it fires. */
