@@ -27,9 +27,9 @@ await build({
   splitting: true,
   format: 'esm',
   external: ['cpu-features', './crypto/build/Release/sshcrypto.node'],
-  // CommonJS dependencies call require() for node's own modules.
+  // CommonJS dependencies call require() for node's own modules and ask where they are.
   banner: {
-    js: "import { createRequire as xingrinRequire } from 'node:module'; const require = xingrinRequire(import.meta.url);",
+    js: "import { createRequire as xingrinRequire } from 'node:module'; const require = xingrinRequire(import.meta.url); const __dirname = import.meta.dirname;",
   },
 });
 await build({

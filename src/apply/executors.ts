@@ -3,8 +3,14 @@ import { backupExecutors } from './backups.ts';
 import { deploymentExecutors } from './deployment.ts';
 import { releaseExecutors } from './release.ts';
 import type { Executors } from './step.ts';
+import { workerExecutors } from './workers.ts';
 
 /** Everything that can happen to a project. Recovery must know them all, whoever wrote the journal. */
 export function executorsFor(project: Project): Executors {
-  return { ...deploymentExecutors(project), ...releaseExecutors(project), ...backupExecutors(project) };
+  return {
+    ...deploymentExecutors(project),
+    ...releaseExecutors(project),
+    ...backupExecutors(project),
+    ...workerExecutors(project),
+  };
 }

@@ -200,7 +200,10 @@ export function parseDestination(text: string): Destination {
   if (user !== null && !USER.test(user))
     return refuse(text, { en: 'has no user that we could log in as', zh: '中的用户名无效' }, USER_RULE);
   const rest = text.slice(at + 1);
-  const [, inBrackets, plain, portText] = /^(?:\[([^\]]*)\]|([^[\]:]*))(?::(.*))?$/.exec(rest) ?? [];
+  // More than one colon outside of brackets: an IPv6 address and no port.
+  const [, inBrackets, plain, portText] = IPV6.test(rest)
+    ? [rest, rest]
+    : (/^(?:\[([^\]]*)\]|([^[\]:]*))(?::(.*))?$/.exec(rest) ?? []);
   const host = inBrackets ?? plain ?? rest;
   if (!isHost(host)) return refuse(text, { en: 'names no host', zh: '中的主机无效' }, HOST_RULE);
   const port = portText === undefined ? null : Number(portText);
@@ -217,21 +220,42 @@ export function addressOf({ user, host, port }: Pick<Endpoint, 'user' | 'host' |
   return port === USUAL_PORT ? `${user}@${host}` : `${user}@${bare}:${port}`;
 }
 
-/** A free name for a host: its own, or with a number. */
-export function nameFor(host: string, inventory: Inventory): string {
+/** The worker with this name, whatever its capitals. */
+export function workerNamed(inventory: Inventory, name: string): Worker | undefined {
+  return inventory.workers.find((each) => nameOf(each) === nameOf({ name }));
+}
+
+/**
+ * A free name for a host: its own, or with a number.
+ *
+ * @param reserved names that no worker of the inventory may have
+ */
+export function nameFor(host: string, inventory: Inventory, reserved: readonly string[]): string {
   const own = isName(host) ? host : host.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-|-$/g, '');
-  const taken = new Set(inventory.workers.map(nameOf));
+  const taken = new Set([...inventory.workers, ...reserved.map((name) => ({ name }))].map(nameOf));
   for (let number = 1; ; number += 1) {
     const name = number === 1 ? own : `${own}-${number}`;
     if (!taken.has(name.toLowerCase())) return name;
   }
 }
 
-/** The worker that is this very server, by whichever user. */
-export function workerAt(inventory: Inventory, place: Pick<Endpoint, 'host' | 'port'>): Worker | undefined {
-  return inventory.workers.find(
-    ({ host, port }) => host.toLowerCase() === place.host.toLowerCase() && port === place.port,
-  );
+type Place = Pick<Endpoint, 'host' | 'port'> & { readonly jumps: readonly Pick<Endpoint, 'host' | 'port'>[] };
+
+/** The worker that is this very server, by whichever user. The same address behind another way is another server. */
+export function workerAt(inventory: Inventory, place: Place): Worker | undefined {
+  return inventory.workers.find((each) => wayTo(each) === wayTo(place));
+}
+
+/** The id of the next worker: never one that was given before, and never the main server's own. */
+export function nextId(inventory: Inventory): number {
+  return Math.max(inventory.lastId, MAIN_ID) + 1;
+}
+
+/** The main server as a worker. */
+const MAIN_ID = 1;
+
+function wayTo(place: Place): string {
+  return [...place.jumps, place].map(({ host, port }) => `${host.toLowerCase()} ${port}`).join('\n');
 }
 
 function byHost(workers: readonly Worker[], host: string): Worker | undefined {

@@ -30,6 +30,7 @@ export interface JsonSchema {
   readonly [key: string]: unknown;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
 }
 
 function readYaml(text: string, file: string, lineCounter: LineCounter): Document {
@@ -109,8 +110,13 @@ function hintFor({ path: where, unknown: [wrong] }: Finding, schema: JsonSchema)
 
 function schemaAt(where: readonly (string | number)[], schema: JsonSchema): JsonSchema | undefined {
   let at: JsonSchema | undefined = schema;
-  for (const part of where) at = typeof part === 'number' ? at?.items : at?.properties?.[part];
-  return at;
+  for (const part of where) at = typeof part === 'number' ? filled(at)?.items : filled(at)?.properties?.[part];
+  return filled(at);
+}
+
+/** Of something that may be absent or null: what it is if it is there. */
+function filled(schema: JsonSchema | undefined): JsonSchema | undefined {
+  return schema?.anyOf?.find((each) => each['type'] !== 'null') ?? schema;
 }
 
 /** The line of the deepest part of the path that stands in the file. */

@@ -1,6 +1,6 @@
 import type { Worker } from '../domain/inventory.ts';
 import { openNodeTransport } from './ssh-node.ts';
-import type { KeyRingOptions } from './key-ring.ts';
+import type { KeyRing } from './key-ring.ts';
 import type { Connection } from './transport.ts';
 
 /** The way to every worker; connections are kept until `close`. */
@@ -10,8 +10,8 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-export function openFleet(options: KeyRingOptions): Fleet {
-  const transport = openNodeTransport(options);
+export function openFleet(ring: KeyRing): Fleet {
+  const transport = openNodeTransport(ring);
   return { connect: (worker) => transport.connect(worker), close: () => transport.close() };
 }
 

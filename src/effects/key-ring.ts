@@ -14,10 +14,14 @@ export interface Offer {
 }
 
 export interface KeyRingOptions {
+  /** Path of the project's own private key, which is offered before all others once it is there; null for none. */
+  readonly projectKey: string | null;
   /** Asks for the passphrase of a key file; null if there is nobody to ask. */
   readonly askPassphrase: (path: string) => Promise<string | null>;
-  /** A password to try after all keys. */
+  /** A password to try after the keys that were named. */
   readonly password?: string;
+  /** False: nothing but what is named here. */
+  readonly usual?: boolean;
 }
 
 /** What ssh tries where nothing is named. */
@@ -27,6 +31,7 @@ const USUAL_FILES = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
 export class KeyRing {
   readonly #options: KeyRingOptions;
   readonly #keys = new Map<string, Promise<ParsedKey | string>>();
+  readonly #asked = new Map<string, Promise<string | null>>();
   #agent: Promise<Agent> | undefined;
 
   constructor(options: KeyRingOptions) {
@@ -34,46 +39,61 @@ export class KeyRing {
   }
 
   /**
-   * The ways to log in at a server, best first. A named key is the only key that is offered there, by the agent if it holds it.
+   * The ways to log in at a server, best first: the project's key, then the named one (by the agent if it holds it) or the usual
+   * ones where neither key nor password was named. Servers hang up after a few that they do not know.
    *
-   * @throws AUTHENTICATION naming the host if the named key is missing, unreadable or cannot be opened
+   * @param asking false: keys are left out that somebody would have to be asked for
+   * @throws AUTHENTICATION naming the host if there is no way at all, for the reason why the named key is none
    */
-  async offersFor(host: Host, at: Endpoint): Promise<Offer[]> {
-    const offers = at.identity === null ? await this.#usual(at.user) : [await this.#named(host, at, at.identity)];
-    const { password } = this.#options;
-    if (password === undefined) return offers;
-    // Many servers take a password only in the form of a question.
-    const prompt: Offer['method'] = {
-      type: 'keyboard-interactive',
-      username: at.user,
-      prompt: (_name, _instructions, _language, prompts, finish) => finish(prompts.map(() => password)),
-    };
-    return [
-      ...offers,
-      { method: { type: 'password', username: at.user, password }, title: 'password' },
-      { method: prompt, title: 'keyboard-interactive' },
-    ];
+  async offersFor(host: Host, at: Endpoint, asking: boolean): Promise<Offer[]> {
+    const { password, usual } = this.#options;
+    const offers = await this.#own(at.user);
+    if (at.identity !== null) {
+      const named = await this.#named(at, at.identity, asking);
+      if (typeof named !== 'string') offers.push(named);
+      // The control plane in its container has the project's key, and not the operator's.
+      else if (asking && offers.length === 0 && password === undefined) throw unusable(host, at.identity, named);
+    } else if (password === undefined && usual !== false) {
+      offers.push(...(await this.#usual(at.user, asking)));
+    }
+    return password === undefined ? offers : [...offers, ...byPassword(at.user, password)];
   }
 
-  async #named(host: Host, at: Endpoint, path: string): Promise<Offer> {
-    const text = await readText(path);
+  get hasPassword(): boolean {
+    return this.#options.password !== undefined;
+  }
+
+  /** The project's key alone, to find out whether a server lets it in. */
+  ownOnly(): KeyRing {
+    return new KeyRing({ projectKey: this.#options.projectKey, askPassphrase: async () => null, usual: false });
+  }
+
+  async #own(user: string): Promise<Offer[]> {
+    const path = this.#options.projectKey;
+    const key = path === null ? 'missing' : await this.#load(path);
+    return typeof key === 'string'
+      ? []
+      : [{ method: { type: 'publickey', username: user, key }, title: 'project key' }];
+  }
+
+  /** A way to log in with a key file, or why there is none. */
+  async #named(at: Endpoint, path: string, asking: boolean): Promise<Offer | string> {
+    const { user: username } = at;
+    const text = await readText(path).catch(() => null);
     const facts = text === null ? null : inspectPrivateKey(text);
-    const agent = await this.#openAgent();
     if (facts?.locked === true && facts.publicKey !== null) {
       const wanted = facts.publicKey;
+      const agent = await this.#openAgent();
       const held = agent?.keys.find((key) => key.getPublicSSH().equals(wanted));
       if (agent !== null && held !== undefined)
-        return {
-          method: { type: 'agent', username: at.user, agent: only(agent.agent, held) },
-          title: `${path} (agent)`,
-        };
+        return { method: { type: 'agent', username, agent: only(agent.agent, held) }, title: `${path} (agent)` };
     }
+    if (facts?.locked === true && !asking && !this.#isOpen(path)) return 'locked';
     const key = await this.#load(path);
-    if (typeof key === 'string') throw unusable(host, path, key);
-    return { method: { type: 'publickey', username: at.user, key }, title: path };
+    return typeof key === 'string' ? key : { method: { type: 'publickey', username, key }, title: path };
   }
 
-  async #usual(user: string): Promise<Offer[]> {
+  async #usual(user: string, asking: boolean): Promise<Offer[]> {
     const offers: Offer[] = [];
     const agent = await this.#openAgent();
     if (agent !== null && agent.keys.length > 0)
@@ -82,13 +102,16 @@ export class KeyRing {
       const path = join(homedir(), '.ssh', name);
       const text = await readText(path).catch(() => null);
       const facts = text === null ? null : inspectPrivateKey(text);
-      // Nobody is asked for the passphrase of a key that may not be needed.
-      const asks = facts?.locked === true && offers.length > 0 && process.env[PASSPHRASE] === undefined;
-      if (facts === null || asks) continue;
+      if (facts === null || (facts.locked && !asking && !this.#isOpen(path))) continue;
       const key = await this.#load(path);
       if (typeof key !== 'string') offers.push({ method: { type: 'publickey', username: user, key }, title: path });
     }
     return offers;
+  }
+
+  /** Whether opening this key takes nobody's answer. */
+  #isOpen(path: string): boolean {
+    return this.#asked.has(path) || process.env[PASSPHRASE] !== undefined;
   }
 
   #load(path: string): Promise<ParsedKey | string> {
@@ -96,6 +119,8 @@ export class KeyRing {
     if (known !== undefined) return known;
     const key = this.#read(path);
     this.#keys.set(path, key);
+    // A key that is not there yet may be made while we run.
+    void key.then((read) => read === 'missing' && this.#keys.delete(path));
     return key;
   }
 
@@ -117,8 +142,12 @@ export class KeyRing {
     return Array.isArray(key) ? 'no key' : key;
   }
 
-  async #passphrase(path: string): Promise<string | null> {
-    return process.env[PASSPHRASE] ?? this.#options.askPassphrase(path);
+  #passphrase(path: string): Promise<string | null> {
+    const given = process.env[PASSPHRASE];
+    const answer =
+      this.#asked.get(path) ?? (given === undefined ? this.#options.askPassphrase(path) : Promise.resolve(given));
+    this.#asked.set(path, answer);
+    return answer;
   }
 
   #openAgent(): Promise<Agent> {
@@ -130,6 +159,21 @@ export class KeyRing {
 const PASSPHRASE = 'XINGRIN_SSH_PASSPHRASE';
 
 type Agent = { readonly agent: ssh2.BaseAgent; readonly keys: readonly ParsedKey[] } | null;
+
+/** Many servers take a password only in the form of a question. */
+function byPassword(username: string, password: string): Offer[] {
+  return [
+    { method: { type: 'password', username, password }, title: 'password' },
+    {
+      method: {
+        type: 'keyboard-interactive',
+        username,
+        prompt: (_name, _instructions, _language, prompts, finish) => finish(prompts.map(() => password)),
+      },
+      title: 'keyboard-interactive',
+    },
+  ];
+}
 
 /** The agent that answers at SSH_AUTH_SOCK, with what it holds; null without one. */
 function openAgent(): Promise<Agent> {

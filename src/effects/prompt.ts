@@ -4,7 +4,22 @@ export async function confirm(question: string, signal: AbortSignal): Promise<bo
   try {
     return await ask({ message: question, default: false }, { output: process.stderr, signal });
   } catch (error) {
-    if (error instanceof Error && ['ExitPromptError', 'AbortPromptError'].includes(error.name)) return false;
+    if (isRefusal(error)) return false;
     throw error;
   }
+}
+
+/** Asks for a secret, which does not show; null for Ctrl-C and for a closed terminal. */
+export async function askSecret(question: string, signal: AbortSignal): Promise<string | null> {
+  const { password: ask } = await import('@inquirer/prompts');
+  try {
+    return await ask({ message: question }, { output: process.stderr, signal });
+  } catch (error) {
+    if (isRefusal(error)) return null;
+    throw error;
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && ['ExitPromptError', 'AbortPromptError'].includes(error.name);
 }

@@ -1,11 +1,12 @@
 import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as pause } from 'node:timers/promises';
 import { NodeSSH, type Config } from 'node-ssh';
-import type { Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
+import type { Channel, Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
 import { shellCommand } from '../argv/shell-quote.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/inventory.ts';
 import { fingerprint, hostKeyText } from './host-key.ts';
-import { KeyRing, type KeyRingOptions, type Offer } from './key-ring.ts';
+import type { KeyRing, Offer } from './key-ring.ts';
 import {
   commandTimeout,
   CONNECT_LIMIT,
@@ -24,14 +25,19 @@ import {
 } from './transport.ts';
 
 /** The transport that needs no other program: node-ssh. */
-export function openNodeTransport(options: KeyRingOptions): Transport {
-  const ring = new KeyRing(options);
+export function openNodeTransport(ring: KeyRing): Transport {
   const kept = new Map<string, Promise<NodeConnection>>();
   return {
     async connect(host) {
       const key = JSON.stringify([host, ...host.jumps]);
-      const open = await kept.get(key)?.catch(() => undefined);
-      if (open?.alive === true) return open;
+      for (;;) {
+        const open = kept.get(key);
+        if (open === undefined) break;
+        const connection = await open.catch(() => undefined);
+        if (connection?.alive === true) return connection;
+        // Whoever finds it dead first makes the next one; all others wait for that.
+        if (kept.get(key) === open) kept.delete(key);
+      }
       const fresh = NodeConnection.open(host, ring);
       kept.set(key, fresh);
       return fresh;
@@ -45,12 +51,13 @@ export function openNodeTransport(options: KeyRingOptions): Transport {
 }
 
 /**
- * The host key that a server shows; nobody logs in there. The servers on the way must be pinned, and are logged in to.
+ * The host key that a server shows; nobody logs in there. The servers on the way must be pinned, and are logged in to. Of several
+ * keys it shows the one of the kind that `host.hostKey` has, if it has it.
  *
  * @throws UNREACHABLE, or what logging in on the way there throws
  */
-export async function scanHostKey(host: Host, options: KeyRingOptions): Promise<string> {
-  const way = await openWay(host, new KeyRing(options));
+export async function scanHostKey(host: Host, ring: KeyRing): Promise<string> {
+  const way = await openWay(host, ring);
   try {
     const seen: Seen = { key: null, offered: [] };
     // The verifier says no, so this never succeeds.
@@ -125,12 +132,23 @@ interface Seen {
 async function logIn(host: Host, at: Endpoint, through: NodeSSH | undefined, ring: KeyRing): Promise<NodeSSH> {
   const { hostKey } = at;
   if (hostKey === null) throw hostKeyUnknown(host, at);
-  const offers = await ring.offersFor(host, at);
-  const seen: Seen = { key: null, offered: [] };
+  const tryWith = async (offers: readonly Offer[]): Promise<NodeSSH> => {
+    const seen: Seen = { key: null, offered: [] };
+    try {
+      return await dial(host, at, through, offers, seen, (shown) => shown === hostKey);
+    } catch (error) {
+      throw failureOf(host, at, error, seen);
+    }
+  };
+  const ready = await ring.offersFor(host, at, false);
   try {
-    return await dial(host, at, through, offers, seen, (shown) => shown === hostKey);
+    return await tryWith(ready);
   } catch (error) {
-    throw failureOf(host, at, error, seen);
+    if (!(error instanceof UserError && error.code === 'AUTHENTICATION')) throw error;
+    // Only now is somebody asked, who may take longer than a server waits.
+    const more = await ring.offersFor(host, at, true);
+    if (more.length === ready.length) throw error;
+    return tryWith(more);
   }
 }
 
@@ -160,9 +178,7 @@ async function dial(
       seen.offered.push(offer.title);
       return next(offer.method);
     },
-    ...(through === undefined
-      ? { host: at.host, port: at.port }
-      : { sock: await through.forwardOut('127.0.0.1', 0, at.host, at.port) }),
+    ...(through === undefined ? { host: at.host, port: at.port } : { sock: await channelThrough(through, at) }),
   };
   const client = new NodeSSH();
   // An error that comes after the login ends the connection, which every command on it notices for itself.
@@ -173,6 +189,24 @@ async function dial(
   } catch (error) {
     client.connection?.destroy();
     throw error;
+  }
+}
+
+/** A server on the way tries to reach the next one for longer than anybody wants to wait. */
+async function channelThrough(through: NodeSSH, at: Endpoint): Promise<Channel> {
+  const channel = through.forwardOut('127.0.0.1', 0, at.host, at.port);
+  const limit = new AbortController();
+  const late = pause(CONNECT_LIMIT, undefined, { signal: limit.signal }).then(() => {
+    throw Object.assign(new Error('no channel'), { level: 'client-timeout' });
+  });
+  try {
+    return await Promise.race([channel, late]);
+  } catch (error) {
+    channel.then((opened) => opened.destroy()).catch(() => {});
+    throw error;
+  } finally {
+    limit.abort();
+    late.catch(() => {});
   }
 }
 

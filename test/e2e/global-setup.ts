@@ -19,7 +19,9 @@ export default async function setup(): Promise<() => Promise<void>> {
 const PARTS: readonly HostPart[] = ['engine', 'client', 'compose', 'buildx', 'git', 'iproute2', 'iptables'];
 
 /** What tests use besides: program and the package that has it. */
-const TOOLS = { strace: 'strace', shellcheck: 'shellcheck' };
+const TOOLS = { strace: 'strace', shellcheck: 'shellcheck', sshd: 'openssh-server', ssh: 'openssh-client' };
+
+const WITH_DAEMONS = `${process.env['PATH']}:/usr/sbin:/sbin`;
 
 async function installMissing(): Promise<void> {
   if (process.getuid?.() !== 0)
@@ -29,7 +31,8 @@ async function installMissing(): Promise<void> {
   await installHost(parts, report);
   const packages: string[] = [];
   for (const [program, name] of Object.entries(TOOLS)) {
-    if ((await execa(program, ['--version'], { reject: false })).exitCode !== 0) packages.push(name);
+    if ((await execa('which', [program], { reject: false, env: { PATH: WITH_DAEMONS } })).exitCode !== 0)
+      packages.push(name);
   }
   await installPackages(packages, report);
 }
