@@ -67,7 +67,7 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
         const host = await envValueOf(project, 'PUBLIC_HOST');
         // Loaded only when needed: it is by far our heaviest library.
         const { makeCertificate } = await import('../effects/certificate-maker.ts');
-        await makeCertificate(folder, host === undefined || host === '' ? [] : [host]);
+        await makeCertificate(folder, project.keys, host === undefined || host === '' ? [] : [host]);
         return 'done';
       },
     }),

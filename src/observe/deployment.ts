@@ -11,7 +11,7 @@ import { envValue, parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import { DEFAULT_REPOSITORY, imageName, parseRepository } from '../domain/image.ts';
 import { parseImageTag } from '../domain/version.ts';
-import { certificateState } from '../effects/certificate.ts';
+import { CERTIFICATE_FILES, certificateState } from '../effects/certificate.ts';
 import { Compose, localImages, projectContainers, type Container, type LocalImage } from '../effects/engine.ts';
 import { exists, readText } from '../effects/files.ts';
 import { stageProject } from '../effects/stage.ts';
@@ -297,7 +297,23 @@ function isCurrent(
 async function certificateFolder(project: Project, model: ComposeModel): Promise<string | null> {
   const folder = join(project.composeDirectory, 'nginx', 'ssl');
   if (!bindSources(model).includes(folder)) return null;
-  return (await certificateState(folder)) === 'good' ? null : folder;
+  const state = await certificateState(folder);
+  if (state === 'half') {
+    fail(
+      'PRECONDITION',
+      {
+        en: `${folder} holds only one of ${CERTIFICATE_FILES.chain} and ${CERTIFICATE_FILES.key}, and it is not ours to replace`,
+        zh: `${folder} 中的 ${CERTIFICATE_FILES.chain} 与 ${CERTIFICATE_FILES.key} 只有其一,且并非由本程序生成`,
+      },
+      {
+        hint: {
+          en: 'put the other one beside it, or move that one away to have a pair made',
+          zh: '请补上另一个文件,或移走现有文件以便自动生成一对',
+        },
+      },
+    );
+  }
+  return state === 'good' ? null : folder;
 }
 
 async function exampleAt(project: Project, commit: string | null): Promise<string | null> {

@@ -3,7 +3,7 @@ import { exists, listFolder } from '../effects/files.ts';
 import { run } from '../effects/process.ts';
 import type { TreeEntry } from '../effects/trees.ts';
 import { unpackDebian } from './debian.ts';
-import { NGINX_ENTRY, NODE_ENTRY, POSTGRES_ENTRY, REDIS_ENTRY } from './entry-scripts.ts';
+import { APK, APK_PACKAGES, NGINX_ENTRY, NODE_ENTRY, POSTGRES_ENTRY, REDIS_ENTRY } from './entry-scripts.ts';
 import { makeLayer, pushImage, type ImageConfig, type Layer } from './image.ts';
 import { withLibraries } from './shared-libraries.ts';
 
@@ -61,7 +61,7 @@ async function layersOf(image: BaseImage): Promise<Layer[]> {
 
 const RECIPES: Record<BaseImage, Recipe> = {
   'busybox:1.37': { config: { Env: [PATH], Cmd: ['sh'] } },
-  'alpine:3.20': { config: { Env: [PATH], Cmd: ['/bin/sh'] } },
+  'alpine:3.20': { layer: alpineLayer, config: { Env: [PATH], Cmd: ['/bin/sh'] } },
   'node:20-alpine': {
     layer: nodeLayer,
     config: {
@@ -141,6 +141,23 @@ async function busyboxLayer(): Promise<Layer> {
     for (const [path, entry] of await withLibraries(wget, ['/usr/bin/wget'])) entries.set(path, entry);
     // As busybox does it: no second try.
     return entries.set('/etc/wgetrc', { text: 'tries = 1\n' });
+  });
+}
+
+/** With an `apk` that knows one package: what it adds lies there, out of every program's sight until it is asked for. */
+async function alpineLayer(): Promise<Layer> {
+  const tree = await unpackDebian(['curl']);
+  const below = await unpackDebian(['wget']);
+  return makeLayer('alpine', [tree, below, APK, REVISION], async () => {
+    const entries = await withLibraries(tree, ['/usr/bin/curl']);
+    for (const path of (await withLibraries(below, ['/usr/bin/wget'])).keys()) entries.delete(path);
+    const program = entries.get('/usr/bin/curl');
+    if (program === undefined) throw new Error(`no curl in ${tree}`);
+    entries.delete('/usr/bin/curl');
+    return entries
+      .set(`${APK_PACKAGES}/curl/usr/bin/curl`, program)
+      .set('/sbin/apk', { text: APK, mode: 0o755 })
+      .set('/etc/alpine-release', { text: '3.20.0\n' });
   });
 }
 

@@ -91,3 +91,22 @@ SQL
 fi
 exec "$@"
 `;
+
+/** Where the `apk` of the stand-in for alpine finds packages: one folder each, laid out like `/`. */
+export const APK_PACKAGES = '/usr/lib/stand-in';
+
+/** `apk add [--no-cache] PACKAGE…` for the packages that are there; everything else fails, as it would without a network. */
+export const APK = `#!/bin/sh
+set -eu
+[ "\${1:-}" = add ] || { echo "apk: this stand-in can only add" >&2; exit 1; }
+shift
+for word; do
+  case $word in -*) continue ;; esac
+  [ -d "${APK_PACKAGES}/$word" ] || { echo "ERROR: unable to select packages: $word (no such package)" >&2; exit 1; }
+  cd "${APK_PACKAGES}/$word"
+  find . -type f | while read -r file; do
+    mkdir -p "$(dirname "/$file")"
+    ln -sf "${APK_PACKAGES}/$word/$file" "/$file"
+  done
+done
+`;

@@ -19,7 +19,13 @@ export default async function setup(): Promise<() => Promise<void>> {
 const PARTS: readonly HostPart[] = ['engine', 'client', 'compose', 'buildx', 'git', 'iproute2', 'iptables'];
 
 /** What tests use besides: program and the package that has it. */
-const TOOLS = { strace: 'strace', shellcheck: 'shellcheck', sshd: 'openssh-server', ssh: 'openssh-client' };
+const TOOLS = {
+  strace: 'strace',
+  shellcheck: 'shellcheck',
+  curl: 'curl',
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+};
 
 const WITH_DAEMONS = `${process.env['PATH']}:/usr/sbin:/sbin`;
 

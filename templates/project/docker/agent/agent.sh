@@ -2,9 +2,11 @@
 # The agent: tells the server every few seconds that this machine is alive, how busy it is and which version runs here.
 #
 #   agent.sh          works until it gets SIGTERM
-#   agent.sh check    ends with 0 if the server has accepted a heartbeat within the last 15 seconds
+#   agent.sh check    ends with 0 if the server has accepted a heartbeat of this agent within the last 15 seconds
 #
-#   SERVER_URL    where the server is, e.g. http://server:8888
+#   SERVER_URL    where the server is, e.g. https://xingrin.example.com:8083
+#   SERVER_CA     the certificate authority that vouches for it, PEM; the usual authorities if empty
+#   WORKER_ID     this worker's number; the agent registers under its name if empty
 #   WORKER_NAME   any text; the host name if empty
 #   IS_LOCAL      true on the server's own machine
 #   AGENT_TOKEN   sent as a bearer token if not empty
@@ -13,10 +15,13 @@ set -u
 # Bytes, not characters: what a name holds is passed on as it came.
 LC_ALL=C
 export LC_ALL
+umask 077
 
 interval=3
-request_limit=8
-longest_pause=30
+# Seconds. A server that comes back hears from every agent within 15: a request that hangs, then the longest pause.
+connect_limit=3
+request_limit=5
+longest_pause=4
 fresh=15
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -25,6 +30,7 @@ proc=${HOST_PROC:-/host/proc}
 server=${SERVER_URL:-}
 server=${server%/}
 token=${AGENT_TOKEN:-}
+authority=${SERVER_CA:-}
 child=
 worker=
 told=
@@ -33,15 +39,27 @@ say() {
   printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*" >&2
 }
 
+refuse() {
+  say "$*"
+  exit 2
+}
+
+# Sets `now`: seconds that go on whatever is done to the clock.
+read_now() {
+  read -r now _ </proc/uptime
+  now=${now%%.*}
+}
+
 check() {
-  read -r last 2>/dev/null <"$state.beat" || return 1
-  [ $(($(date +%s) - last)) -lt "$fresh" ]
+  read -r last 2>/dev/null <"$state/beat" || return 1
+  read_now
+  [ $((now - last)) -lt "$fresh" ]
 }
 
 end() {
   trap - TERM INT
   if [ -n "$child" ]; then kill "$child" 2>/dev/null; fi
-  rm -f "$state.answer" "$state.beat"
+  rm -rf "$state"
   exit 0
 }
 
@@ -72,38 +90,67 @@ json_text() {
   printf '"%s"' "$text"
 }
 
-# send PATH BODY: the answer goes into a file, so that the shell stays free for signals.
-send() {
-  if command -v curl >/dev/null 2>&1; then
-    # The token goes through a pipe, where no list of processes shows it.
-    if [ -n "$token" ]; then printf 'header = "Authorization: Bearer %s"\n' "$token"; fi |
-      curl --silent --show-error --fail --max-time "$request_limit" --config - \
-        --header 'Content-Type: application/json' --data-binary "$2" --output "$state.answer" "$server$1"
-  elif [ -n "$token" ]; then
-    exec timeout "$request_limit" wget -q -O "$state.answer" \
-      --header 'Content-Type: application/json' --header "Authorization: Bearer $token" --post-data "$2" "$server$1"
-  else
-    exec timeout "$request_limit" wget -q -O "$state.answer" \
-      --header 'Content-Type: application/json' --post-data "$2" "$server$1"
-  fi
+# In a file, where no list of processes shows the token, and curl is a child of ours alone, to be ended at once.
+write_settings() {
+  rm -rf "$state"
+  mkdir -p "$state/nothing" || return 1
+  {
+    printf '%s\n' silent show-error fail-with-body globoff 'proto = "http,https"'
+    printf 'connect-timeout = %s\nmax-time = %s\n' "$connect_limit" "$request_limit"
+    printf 'header = "Content-Type: application/json"\nuser-agent = "xingrin-agent"\n'
+    printf 'output = "%s"\nwrite-out = "%%{http_code}"\n' "$state/answer"
+    if [ -n "$token" ]; then printf 'header = "Authorization: Bearer %s"\n' "$token"; fi
+    # The server's own authority alone: neither others of the image nor of a folder.
+    if [ -n "$authority" ]; then printf 'cacert = "%s"\ncapath = "%s"\n' "$state/ca.pem" "$state/nothing"; fi
+  } >"$state/curl"
+  if [ -n "$authority" ]; then printf '%s\n' "$authority" >"$state/ca.pem"; fi
 }
 
-# field NAME: a number or a plain word out of the last answer.
+# `--disable` first: nothing of a machine's .curlrc is read. No answer is longer than the 64 kB that a file may have here.
+call() {
+  ulimit -f 128
+  exec curl --disable --config "$state/curl" --data-binary "$2" --url "$server$1" >"$state/status"
+}
+
+# send PATH BODY: the answer goes into a file, so that the shell stays free for signals. Sets `status`, 000 without an answer.
+send() {
+  rm -f "$state/answer"
+  attend call "$@"
+  result=$?
+  read -r status <"$state/status" || status=${status:-000}
+  if [ "$result" -ne 0 ] && [ -s "$state/answer" ]; then
+    say "the server said: $(head -c 300 "$state/answer" | tr -d '\000-\037\177')"
+  fi
+  return "$result"
+}
+
+# field NAME…: a number or a plain word out of the last answer, under the first name that it has there. Names in a text cannot
+# be mistaken for one: the quotes around them are escaped.
 field() {
-  sed -n 's/.*"'"$1"'" *: *"\{0,1\}\([A-Za-z0-9._-]*\).*/\1/p' "$state.answer" | head -n 1
+  for key in "$@"; do
+    found=$(sed -n 's/.*"'"$key"'" *: *"\{0,1\}\([A-Za-z0-9._-]*\)"\{0,1\} *\([,}].*\)\{0,1\}$/\1/p' "$state/answer" | head -n 1)
+    if [ -n "$found" ]; then break; fi
+  done
+  printf '%s' "$found"
 }
 
 register() {
-  attend send /api/workers/register/ "{\"name\":$name,\"is_local\":$local}" || return 1
-  worker=$(field worker_id)
-  [ -n "$worker" ] || return 1
+  send /api/workers/register/ "{\"name\":$name,\"is_local\":$local}" || return 1
+  worker=$(field worker_id workerId)
+  case $worker in
+    '' | *[!0-9]*)
+      worker=
+      say "the server gave no worker id: is $server the right address?"
+      return 1
+      ;;
+  esac
   say "registered at $server as worker $worker, version $version"
 }
 
 # Sets `cpu`: tenths of a percent since the last time it was asked.
 read_cpu() {
-  # Each process of a container may see the machine's counters: the first line sums over all processors.
-  read -r _ user nice system idle iowait irq softirq steal _ <"$proc/stat" || return 1
+  # The first line sums over all processors.
+  read -r _ user nice system idle iowait irq softirq steal _ 2>/dev/null <"$proc/stat" || return 1
   total=$((user + nice + system + idle + iowait + irq + softirq + steal))
   rest_time=$((idle + iowait))
   span=$((total - last_total))
@@ -120,6 +167,7 @@ read_cpu() {
 read_memory() {
   memory_total=0
   memory_free=0
+  [ -r "$proc/meminfo" ] || return 1
   while read -r key value _; do
     case $key in
       MemTotal:) memory_total=$value ;;
@@ -136,11 +184,16 @@ beat() {
     return 1
   fi
   load="\"cpu_percent\":$((cpu / 10)).$((cpu % 10)),\"memory_percent\":$((memory / 10)).$((memory % 10))"
-  attend send "/api/workers/$worker/heartbeat/" "{$load,\"version\":$version_json}" || return 1
-  date +%s >"$state.beat"
-  news=$(field need_update)
+  if ! send "/api/workers/$worker/heartbeat/" "{$load,\"version\":$version_json}"; then
+    # The server has forgotten us: begin with the registration.
+    if [ "$status" = 404 ] && [ -z "${WORKER_ID:-}" ]; then worker=; fi
+    return 1
+  fi
+  read_now
+  echo "$now" >"$state/beat"
+  news=$(field need_update needUpdate)
   if [ "$news" = true ] && [ "$told" != true ]; then
-    say "the server runs $(field server_version), this agent $version: it will be updated from there"
+    say "the server runs $(field server_version serverVersion), this agent $version: it will be updated from there"
   fi
   told=$news
 }
@@ -153,7 +206,6 @@ pause_after() {
     pause=$((pause * 2))
     tries=$((tries - 1))
   done
-  if [ "$pause" -gt "$longest_pause" ]; then pause=$longest_pause; fi
   chance=$(od -An -N2 -tu2 /dev/urandom | tr -d ' \n')
   pause=$((pause + ${chance:-0} % (pause + 1)))
 }
@@ -164,25 +216,24 @@ case ${1:-} in
     exit
     ;;
   '') ;;
-  *)
-    say "usage: agent.sh [check]"
-    exit 2
-    ;;
+  *) refuse 'usage: agent.sh [check]' ;;
 esac
 
 case $server in
   http://?* | https://?*) ;;
-  *)
-    say 'SERVER_URL must be an http:// or https:// address'
-    exit 2
-    ;;
+  *) refuse 'SERVER_URL must be an http:// or https:// address' ;;
 esac
 case $token in
-  *[!A-Za-z0-9._~+/=-]*)
-    say 'AGENT_TOKEN may hold letters, digits and . _ ~ + / = - only'
-    exit 2
-    ;;
+  *[!A-Za-z0-9._~+/=-]*) refuse 'AGENT_TOKEN may hold letters, digits and . _ ~ + / = - only' ;;
 esac
+case ${WORKER_ID:-} in
+  *[!0-9]*) refuse 'WORKER_ID must be a number' ;;
+esac
+case $authority in
+  '' | *'-----BEGIN CERTIFICATE-----'*) ;;
+  *) refuse 'SERVER_CA must be a certificate authority as PEM text' ;;
+esac
+command -v curl >/dev/null || refuse 'there is no curl here'
 version=unversioned
 if [ -r "$here/VERSION" ]; then read -r version <"$here/VERSION"; fi
 version_json=$(json_text "$version")
@@ -191,20 +242,22 @@ case ${IS_LOCAL:-false} in
   true | 1) local=true ;;
   *) local=false ;;
 esac
+worker=${WORKER_ID:-}
+# Children have no use for them.
+unset AGENT_TOKEN SERVER_CA
 last_total=0
 last_rest=0
 failures=0
 
 trap end TERM INT
-rm -f "$state.beat"
+write_settings || refuse "cannot write to $state"
 say "agent $version for $server"
 while :; do
   if { [ -n "$worker" ] || register; } && beat; then
+    if [ "$failures" -gt 0 ]; then say "$server answers again"; fi
     failures=0
     attend sleep "$interval"
   else
-    # The server may have forgotten us, too: begin with the registration.
-    worker=
     failures=$((failures + 1))
     pause_after "$failures"
     say "no luck with $server; next try in $pause s"

@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/effects/clock.ts';
@@ -9,14 +7,9 @@ import { until } from '../../src/effects/clock.ts';
 const DOCKER = join(import.meta.dirname, '../../templates/project/docker');
 const TOKEN = 'a-Token_of.agents';
 
-let folder: string;
 let children: ChildProcess[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'xingrin-agent-'));
   children = [];
-  mkdirSync(join(folder, 'proc'));
-  writeFileSync(join(folder, 'proc/stat'), 'cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 2 3\n');
-  writeFileSync(join(folder, 'proc/meminfo'), 'MemTotal: 8000 kB\nMemFree: 1 kB\nMemAvailable: 2000 kB\n');
 });
 afterEach(async () => {
   for (const child of children) {
@@ -25,7 +18,6 @@ afterEach(async () => {
       await once(child, 'exit');
     }
   }
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** Starts the server of the template and resolves to its address. */
@@ -41,17 +33,6 @@ async function startServer(env: Record<string, string> = {}): Promise<{ url: str
   return { url: `http://127.0.0.1:${/port (\d+)/.exec(said)?.[1]}`, child };
 }
 
-function startAgent(env: Record<string, string>): { child: ChildProcess; said: () => string } {
-  const child = spawn('sh', [join(DOCKER, 'agent/agent.sh')], {
-    env: { PATH: '/usr/bin:/bin', TMPDIR: folder, HOST_PROC: join(folder, 'proc'), AGENT_TOKEN: TOKEN, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  children.push(child);
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  return { child, said: () => said };
-}
-
 async function call(url: string, init: RequestInit = {}): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await fetch(url, init);
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
@@ -65,54 +46,6 @@ const post = (body: unknown, token = TOKEN): RequestInit => ({
   method: 'POST',
   headers: { authorization: `Bearer ${token}` },
   body: typeof body === 'string' ? body : JSON.stringify(body),
-});
-
-describe('the agent', () => {
-  test('registers under any name and shows load, version and life', async () => {
-    const name = '"a\\b" \n\t\u0001 $(touch x) `id` %s %d \\u0041 星环 {"is_local":false}\n';
-    const { url } = await startServer();
-    startAgent({ SERVER_URL: `${url}/`, WORKER_NAME: name, IS_LOCAL: 'true' });
-    await until('a heartbeat', 10_000, async () => (await workersOf(url))[0]?.['status'] === 'online');
-    expect(await workersOf(url)).toMatchObject([
-      { id: 1, name, is_local: true, version: 'unversioned', cpu_percent: 20, memory_percent: 75 },
-    ]);
-  });
-
-  test('ends at once on SIGTERM, also with a server that never answers', async () => {
-    const { url, child: server } = await startServer();
-    server.kill('SIGSTOP');
-    const { child, said } = startAgent({ SERVER_URL: url });
-    await until('the agent to begin', 5_000, () => said().includes('for http'));
-    const begin = performance.now();
-    child.kill('SIGTERM');
-    const [code] = (await once(child, 'exit')) as [number | null];
-    expect(code).toBe(0);
-    expect(performance.now() - begin).toBeLessThan(1_000);
-    server.kill('SIGCONT');
-  });
-
-  test('registers again with a server that has forgotten it', async () => {
-    const first = await startServer();
-    const { said } = startAgent({ SERVER_URL: first.url, WORKER_NAME: 'w' });
-    await until('a heartbeat', 10_000, async () => (await workersOf(first.url))[0]?.['status'] === 'online');
-    first.child.kill('SIGTERM');
-    await once(first.child, 'exit');
-    const second = await startServer({ PORT: new URL(first.url).port });
-    await until('a heartbeat', 15_000, async () => (await workersOf(second.url))[0]?.['status'] === 'online');
-    expect(said()).toContain('no luck');
-  }, 30_000);
-
-  test.each([
-    [{ SERVER_URL: '' }, 'SERVER_URL'],
-    [{ SERVER_URL: 'file:///etc/passwd' }, 'SERVER_URL'],
-    [{ SERVER_URL: 'http://127.0.0.1:1', AGENT_TOKEN: 'a"b' }, 'AGENT_TOKEN'],
-  ])('refuses %j', async (env, name) => {
-    const { child, said } = startAgent(env as unknown as Record<string, string>);
-    const [code] = (await once(child, 'close')) as [number | null];
-    expect(code).toBe(2);
-    expect(said()).toContain(name);
-    expect(said()).not.toContain('a"b');
-  });
 });
 
 describe('the server', () => {
