@@ -22,6 +22,15 @@ export function declareProject({ t, command, heading }: Declare): void {
     ([action = 'list', name]) => ({ action, ...(name === undefined ? {} : { name }) }),
   ).registeredArguments[0]?.choices(['create', 'list', 'restore']);
   command(
+    'server',
+    {
+      en: 'run the control plane: what the xingrin-server image runs',
+      zh: '运行控制面(xingrin-server 镜像所运行的程序)',
+    },
+    async () => (await import('../commands/server.ts')).serverCommand,
+    () => ({}),
+  );
+  command(
     'demo',
     { en: 'walk the whole journey on this machine, for real', zh: '在本机真实演示完整流程' },
     async () => (await import('../commands/demo.ts')).demoCommand,

@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Inventory } from '../domain/inventory.ts';
+import { fail } from '../domain/errors.ts';
+import type { Log } from '../effects/log.ts';
+import { unfinishedOperations } from '../apply/journal.ts';
+import { readInventory } from '../observe/inventory.ts';
+import type { Project } from '../observe/project.ts';
+import type { AgentUpdater } from './agent-updater.ts';
+import { makeApp } from './app.ts';
+import { EmbeddedStore } from './embedded-store.ts';
+import { Roster } from './roster.ts';
+import type { ServerSettings } from './settings.ts';
+import type { Store } from './store.ts';
+import type { TaskRunner } from './task-runner.ts';
+
+/** Milliseconds between two looks at the inventory. */
+const INVENTORY_PAUSE = 2_000;
+/** Milliseconds that requests under way are given at the end. */
+const DRAIN_LIMIT = 2_000;
+
+export interface ServeOptions {
+  readonly project: Project;
+  readonly settings: ServerSettings;
+  readonly log: Log;
+  readonly updater: AgentUpdater | null;
+  readonly tasks: TaskRunner | null;
+}
+
+/** A control plane that listens. */
+export interface Serving {
+  readonly port: number;
+  /** Takes no new requests, lets those under way end, and keeps what it knows. */
+  close(): Promise<void>;
+}
+
+/** Starts the control plane of a project. Throws PRECONDITION (exit 6) where the port is taken. */
+export async function serve({ project, settings, log, updater, tasks }: ServeOptions): Promise<Serving> {
+  const store = await storeFor(project, settings, log);
+  const { wanted, localName } = settings;
+  const roster = new Roster({
+    store,
+    log,
+    wanted,
+    localName,
+    updater,
+    held: async () => (await unfinishedOperations(project.journal)).length > 0,
+  });
+  let inventory: Inventory = await readInventory(project);
+  await roster.open(inventory);
+  if (settings.agentToken === '' && settings.agentAuth === 'required')
+    log.warn('AGENT_TOKEN is empty: no agent is let in');
+  if (settings.adminToken === '') log.warn('ADMIN_TOKEN is empty: nobody can ask for the workers');
+  const app = await makeApp({ roster, store, log, tasks, secrets: settings, version: wanted ?? 'unversioned' });
+  const watch = setInterval(() => void look(), INVENTORY_PAUSE).unref();
+  async function look(): Promise<void> {
+    try {
+      const now = await readInventory(project);
+      if (JSON.stringify(now) === JSON.stringify(inventory)) return;
+      inventory = now;
+      roster.declare(now);
+      log.info('the inventory changed', { workers: now.workers.length });
+    } catch (error) {
+      // Whoever edits it will save it again; until then the one before counts.
+      log.warn('the inventory cannot be read', { error: String(error) });
+    }
+  }
+  const port = await listen(app.http.server, settings.port);
+  log.info('serving', { port, version: wanted, store: store.kind, workers: roster.all().length });
+  return {
+    port,
+    async close() {
+      clearInterval(watch);
+      roster.close();
+      const limit = setTimeout(() => app.http.server.closeAllConnections(), DRAIN_LIMIT).unref();
+      await app.close();
+      clearTimeout(limit);
+      await store.close();
+    },
+  };
+}
+
+async function storeFor(project: Project, _settings: ServerSettings, log: Log): Promise<Store> {
+  return new EmbeddedStore(join(project.state, 'server'), log);
+}
+
+async function listen(server: import('node:http').Server, port: number): Promise<number> {
+  server.listen(port);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    fail(
+      'PRECONDITION',
+      { en: `port ${port} cannot be listened on`, zh: `无法监听端口 ${port}` },
+      { hint: { en: 'name another one with PORT', zh: '请用 PORT 指定其他端口' }, cause: error },
+    );
+  }
+  return (server.address() as AddressInfo).port;
+}

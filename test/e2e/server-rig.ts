@@ -1,0 +1,121 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLog } from '../../src/effects/log.ts';
+import { agentToken } from '../../src/effects/agent-token.ts';
+import { openProject } from '../../src/observe/project.ts';
+import type { AgentUpdater } from '../../src/server/agent-updater.ts';
+import { serve, type Serving } from '../../src/server/serve.ts';
+import type { ServerSettings } from '../../src/server/settings.ts';
+
+export const AGENT_SECRET = 'secret-of-the-agents';
+export const ADMIN_TOKEN = 'token-of-the-operator';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  readonly headers: Headers;
+}
+
+/** A project with two declared workers (2 `w2`, 3 `w3`), and control planes of it that really listen. */
+export interface ServerRig {
+  readonly root: string;
+  /** What the servers logged. */
+  readonly log: string[];
+  start(settings?: Partial<ServerSettings>, updater?: AgentUpdater): Promise<RunningServer>;
+  close(): Promise<void>;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  call(path: string, init?: RequestInit): Promise<Answer>;
+  /** A heartbeat with the worker's own token, unless another one is given. */
+  beat(id: number, body?: unknown, token?: string): Promise<Answer>;
+  register(name: string, local?: boolean): Promise<Answer>;
+  workers(): Promise<Record<string, unknown>[]>;
+  worker(id: number): Promise<Record<string, unknown>>;
+  stop(): Promise<void>;
+}
+
+export const tokenOf = (id: number): string => agentToken(AGENT_SECRET, id);
+export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });
+export const asAdmin = { headers: bearer(ADMIN_TOKEN) };
+export const post = (body: unknown, token?: string): RequestInit => ({
+  method: 'POST',
+  ...(token === undefined ? {} : { headers: bearer(token) }),
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+});
+export const VITALS = { cpu_percent: 10, memory_percent: 20, version: 'v1.2.3' };
+
+const INVENTORY = `lastId: 3
+workers:
+  - {id: 2, name: w2, host: 10.9.9.2, port: 22, user: root}
+  - {id: 3, name: w3, host: 10.9.9.3, port: 22, user: root}
+`;
+
+export async function openServerRig(): Promise<ServerRig> {
+  const root = await mkdtemp(join(tmpdir(), 'xingrin-server-'));
+  await mkdir(join(root, '.xingrin'));
+  await mkdir(join(root, 'docker'));
+  await writeFile(join(root, 'docker/docker-compose.yml'), 'services: {}\n');
+  await writeFile(join(root, '.xingrin/inventory.yaml'), INVENTORY);
+  const log: string[] = [];
+  const running = new Set<Serving>();
+  return {
+    root,
+    log,
+    async start(settings = {}, updater) {
+      const all: ServerSettings = {
+        port: 0,
+        redisUrl: null,
+        agentAuth: 'required',
+        agentToken: AGENT_SECRET,
+        adminToken: ADMIN_TOKEN,
+        wanted: 'v1.2.3',
+        localName: 'local',
+        ...settings,
+      };
+      const project = await openProject(root);
+      const secrets = [AGENT_SECRET, ADMIN_TOKEN];
+      const serving = await serve({
+        project,
+        settings: all,
+        log: openLog(secrets, (line) => log.push(line)),
+        updater: updater ?? null,
+        tasks: null,
+      });
+      running.add(serving);
+      return clientOf(serving, () => running.delete(serving));
+    },
+    async close() {
+      for (const serving of running) await serving.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+function clientOf(serving: Serving, onStop: () => void): RunningServer {
+  const url = `http://127.0.0.1:${serving.port}`;
+  async function call(path: string, init: RequestInit = {}): Promise<Answer> {
+    const response = await fetch(url + path, init);
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: JSON.parse((await response.text()) || '{}') as Record<string, unknown>,
+    };
+  }
+  return {
+    url,
+    port: serving.port,
+    call,
+    beat: (id, body = VITALS, token = tokenOf(id)) => call(`/api/workers/${id}/heartbeat/`, post(body, token)),
+    register: (name, local = false) => call('/api/workers/register/', post({ name, is_local: local }, AGENT_SECRET)),
+    workers: async () => (await call('/api/workers/', asAdmin)).body['workers'] as Record<string, unknown>[],
+    worker: async (id) => (await call(`/api/workers/${id}/`, asAdmin)).body,
+    async stop() {
+      onStop();
+      await serving.close();
+    },
+  };
+}
