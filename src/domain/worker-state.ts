@@ -49,7 +49,6 @@ export interface Outcome {
   readonly update: string | null;
 }
 
-export const HEARTBEAT_INTERVAL = 3_000;
 /** Without a heartbeat for so long a worker is offline. */
 export const OFFLINE_AFTER = 15_000;
 /** An update that is not over by then has failed: pulling two images, and a swap. */
