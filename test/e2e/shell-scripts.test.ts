@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SWAP_SCRIPT } from '../../src/argv/swap-script.ts';
 import { init } from '../../src/commands/init.ts';
 import { templateEntries } from '../../src/domain/template.ts';
 
@@ -22,6 +23,13 @@ test("shellcheck has no objection to the project's scripts, nor to our own", () 
     join(import.meta.dirname, '..', '..', 'scripts', `${name}.sh`),
   );
   const checked = spawnSync('shellcheck', ['--shell=sh', ...written, ...own], { encoding: 'utf8' });
+  expect(checked.stdout).toBe('');
+  expect(checked.status).toBe(0);
+});
+
+test('nor to the script that swaps an agent on a worker', () => {
+  const input = `#!/bin/sh\nset -u\n${SWAP_SCRIPT}\n{ main "$@"; exit; }\n`;
+  const checked = spawnSync('shellcheck', ['--shell=sh', '-'], { encoding: 'utf8', input });
   expect(checked.stdout).toBe('');
   expect(checked.status).toBe(0);
 });
