@@ -1,4 +1,4 @@
-import { UserError } from '../domain/errors.ts';
+import { interruption } from '../domain/errors.ts';
 import { wavesOf, type Json, type Plan, type Step, type StepStatus } from '../plan/plan.ts';
 import { Journal, unfinishedOperations, type Operation } from './journal.ts';
 import { executorOf, type Executors, type Progress, type StepContext } from './step.ts';
@@ -105,11 +105,25 @@ export async function applyPlan(plan: Plan, executors: Executors, options: Apply
     if (committed) return { outcome: 'stuck', error, undoError: null, ...report };
     const undoError = await undo(plan, executors, begun, journal, options.follow, statuses);
     if (undoError !== null) return { outcome: 'stuck', error, undoError, ...report };
-    await journal.end('undone');
-    return { outcome: 'undone', error, ...report };
+    const unsaid = await ended(journal, 'undone');
+    return unsaid === null
+      ? { outcome: 'undone', error, ...report }
+      : { outcome: 'stuck', error, undoError: unsaid, ...report };
   }
-  await journal.end('done');
-  return { outcome: 'done', ...report };
+  const unsaid = await ended(journal, 'done');
+  return unsaid === null
+    ? { outcome: 'done', ...report }
+    : { outcome: 'stuck', error: unsaid, undoError: null, ...report };
+}
+
+/** Says that the operation is over. Where the disk does not take that any more, the next run finds nothing left to do but this. */
+async function ended(journal: Journal, outcome: 'done' | 'undone'): Promise<unknown | null> {
+  try {
+    await journal.end(outcome);
+    return null;
+  } catch (error) {
+    return error;
+  }
 }
 
 /** What recovery did with an interrupted operation. */
@@ -148,12 +162,12 @@ export async function recoverOperations(options: RecoverOptions): Promise<Recove
     const error = forward
       ? await finish(operation, options.executors, journal, follow)
       : await undo(operation.plan, options.executors, operation.progress, journal, follow, []);
-    if (error !== null) {
-      recoveries.push({ operation, outcome: 'stuck', error });
+    const outcome = forward ? 'done' : 'undone';
+    const failed = error ?? (await ended(journal, outcome));
+    if (failed !== null) {
+      recoveries.push({ operation, outcome: 'stuck', error: failed });
       continue;
     }
-    const outcome = forward ? 'done' : 'undone';
-    await journal.end(outcome);
     recoveries.push({ operation, outcome });
   }
   return recoveries;
@@ -195,7 +209,11 @@ async function finish(
   return null;
 }
 
-/** Undoes all begun steps, last first. Goes on after a failing undo, so that as much as possible is right; returns the first error. */
+/**
+ * Undoes all begun steps, last first. Goes on after a failing undo, so that as much as possible is right; returns the first error.
+ * What comes after a failing undo may have been built on what that left (services come back as docker/.env says): it counts as
+ * undone only when a later recovery has done all of it.
+ */
 async function undo(
   plan: Plan,
   executors: Executors,
@@ -216,7 +234,7 @@ async function undo(
         if (statuses[index] !== 'failed') statuses[index] = 'undone';
         follow({ type: 'undone', step: index });
       }
-      await journal.undone(index);
+      if (firstError === null) await journal.undone(index);
     } catch (error) {
       firstError ??= error;
       follow({ type: 'undo-failed', step: index, error });
@@ -235,12 +253,6 @@ function contextOf(step: number, signal: AbortSignal, follow: Follower): StepCon
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function interruption(signal: AbortSignal): UserError {
-  return signal.reason === 'SIGTERM'
-    ? new UserError('TERMINATED', { en: 'terminated', zh: '已被终止' })
-    : new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' });
 }
 
 function neverAborted(): AbortSignal {

@@ -25,14 +25,7 @@ export function backupExecutors(project: Project, now: () => Date = () => new Da
         return { backup: await backUpEnv(project, now(), [name]) };
       },
       async apply({ name }) {
-        const text = await readText(join(project.backups, name));
-        if (text === null) {
-          return fail(
-            'PRECONDITION',
-            { en: `the backup ${name} has gone`, zh: `备份 ${name} 已不存在` },
-            { hint: { en: 'xingrin backup list', zh: 'xingrin backup list' } },
-          );
-        }
+        const text = (await readText(join(project.backups, name))) ?? hasGone(name);
         if (text === (await readText(project.envFile))) return 'unchanged';
         await writeFileAtomic(project.envFile, text, { mode: 0o600 });
         return 'done';
@@ -68,9 +61,17 @@ export async function backUpEnv(project: Project, now: Date, spared: readonly st
   return name;
 }
 
-/** Makes docker/.env byte for byte what a backup holds. */
+/** Makes docker/.env byte for byte what a backup holds. Throws PRECONDITION (exit 6) if somebody has removed it. */
 export async function putBack(project: Project, backup: string): Promise<void> {
-  const text = await readText(join(project.backups, backup));
-  if (text === null || text === (await readText(project.envFile))) return;
+  const text = (await readText(join(project.backups, backup))) ?? hasGone(backup);
+  if (text === (await readText(project.envFile))) return;
   await writeFileAtomic(project.envFile, text, { mode: 0o600 });
+}
+
+function hasGone(name: string): never {
+  return fail(
+    'PRECONDITION',
+    { en: `the backup ${name} has gone`, zh: `备份 ${name} 已不存在` },
+    { hint: { en: 'xingrin backup list', zh: 'xingrin backup list' } },
+  );
 }

@@ -31,10 +31,12 @@ export function checkoutExecutor(project: Project) {
     },
     async undo({ commit }, memo) {
       const git = requireGit(project.git, project.root);
-      await clearStaleLock(git);
-      if ((await git.commitOf('HEAD')) === memo.commit && (await git.changedFiles()).length === 0) return;
-      if (await onlyMixed(git, [commit, memo.commit])) await git.run(['reset', '--quiet', '--hard', memo.commit]);
-      else await move(git, memo.commit, memo.branch);
+      await clearStaleLocks(git, memo.branch);
+      if ((await git.commitOf('HEAD')) !== memo.commit || (await git.changedFiles()).length > 0) {
+        if (await onlyMixed(git, [commit, memo.commit])) await git.run(['reset', '--quiet', '--hard', memo.commit]);
+        else await move(git, memo.commit, memo.branch);
+      }
+      await removeLeftOvers(git, commit, memo.commit);
     },
   });
 }
@@ -53,11 +55,25 @@ async function move(git: Git, commit: string, branch: string | null): Promise<vo
   );
 }
 
-/** A git that was killed leaves its index locked. We hold the project's lock and have ended its orphans: the lock is nobody's. */
-async function clearStaleLock(git: Git): Promise<void> {
-  const folder = await git.run(['rev-parse', '--absolute-git-dir']);
-  for (const name of ['index.lock', 'HEAD.lock']) {
-    if (await exists(join(folder, name))) await remove(join(folder, name));
+/** A git that was killed leaves locks. We hold the project's lock and have ended its orphans: they are nobody's. */
+async function clearStaleLocks(git: Git, branch: string | null): Promise<void> {
+  const own = await git.run(['rev-parse', '--absolute-git-dir']);
+  const common = await git.run(['rev-parse', '--path-format=absolute', '--git-common-dir']);
+  const locks = ['index.lock', 'HEAD.lock', 'ORIG_HEAD.lock'].map((name) => join(own, name));
+  if (branch !== null) locks.push(join(common, 'refs', 'heads', `${branch}.lock`));
+  for (const lock of locks) if (await exists(lock)) await remove(lock);
+}
+
+/** Files that only the other commit has, written by a git that was killed before it noted them: they would be in its way later. */
+async function removeLeftOvers(git: Git, from: string, to: string): Promise<void> {
+  const added = await git.run(['diff', '--name-only', '-z', '--no-renames', '--diff-filter=A', to, from]);
+  for (const path of added.split('\0').filter((name) => name !== '')) {
+    if (!(await exists(join(git.root, path)))) continue;
+    const [here, theirs] = await Promise.all([
+      git.try(['hash-object', '--', path]),
+      git.try(['rev-parse', '--verify', '--quiet', `${from}:${path}`]),
+    ]);
+    if (here !== null && here === theirs) await remove(join(git.root, path));
   }
 }
 

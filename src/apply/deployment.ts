@@ -3,7 +3,7 @@ import { envValue, parseEnvFile } from '../domain/env-file.ts';
 import { switchOrder } from '../domain/compose-model.ts';
 import { redact, soundsSecret } from '../domain/redact.ts';
 import { parseVersion } from '../domain/version.ts';
-import { createService, upService } from '../argv/compose.ts';
+import { createService, stopService, upService } from '../argv/compose.ts';
 import {
   docker,
   lastLogLines,
@@ -17,6 +17,7 @@ import { readText, writeFileAtomic } from '../effects/files.ts';
 import { initScriptOf, openCompose } from '../observe/deployment.ts';
 import { formatHistory, readHistory, type Deployment, type History } from '../observe/history.ts';
 import type { Project } from '../observe/project.ts';
+import { isUnsetImageTag } from '../plan/env.ts';
 import type { Json } from '../plan/plan.ts';
 import { checkoutExecutor } from './checkout.ts';
 import { writeEnvExecutor } from './env-file.ts';
@@ -39,6 +40,8 @@ interface ServiceParams {
 interface Held {
   readonly service: string;
   readonly running: boolean;
+  /** It ran without complaint: only then can that be expected of it again. */
+  readonly well: boolean;
   readonly [key: string]: Json;
 }
 
@@ -119,6 +122,8 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
         if (result.code !== 0) composeFailed('down', result.stderr);
         return 'done';
       },
+      // What is gone does not come back: once begun, removing is finished.
+      reached: async () => true,
     }),
   };
 }
@@ -136,10 +141,14 @@ function holdExecutor(project: Project) {
       const containers = await projectContainers(projectName);
       const services = [...new Set(containers.map(({ service }) => service))];
       return {
-        held: services.map((service) => ({
-          service,
-          running: containers.some((container) => container.service === service && container.state === 'running'),
-        })),
+        held: services.map((service) => {
+          const own = containers.filter((container) => container.service === service);
+          return {
+            service,
+            running: own.some(({ state }) => state === 'running' || state === 'restarting'),
+            well: own.some(({ state, health }) => state === 'running' && (health === null || health === 'healthy')),
+          };
+        }),
       };
     },
     async apply() {
@@ -151,16 +160,37 @@ function holdExecutor(project: Project) {
         if (!names.has(container.service) && container.folder === project.composeDirectory)
           await removeContainer(container);
       }
-      if (held.length === 0) return;
+      // Without a version docker/.env describes no stack: whatever runs was not started from it.
+      if (held.length === 0 || isUnsetImageTag(await envValueOf(project, 'IMAGE_TAG'))) return;
       const compose = await openCompose(project);
-      const order = switchOrder(await compose.model(), [...names]);
+      const model = await compose.model();
+      const order = switchOrder(
+        model,
+        [...names].filter((name) => model.services[name] !== undefined),
+      );
       for (const service of order) {
         const before = held.find((each) => each.service === service);
-        if (before?.running === true) await switchService(project, compose, service, context);
-        else await compose.exec(createService(compose.project, service));
+        if (before?.running !== true) await putAtRest(compose, service);
+        else if (before.well) await switchService(project, compose, service, context);
+        else await bringUp(compose, service, await healthOptions(project, compose), context);
       }
     },
   });
+}
+
+/** A service that did not run: its container as the files say if its image is still here, and in any case not running. */
+async function putAtRest(compose: Compose, service: string): Promise<void> {
+  await compose.exec(createService(compose.project, service));
+  const result = await compose.exec(stopService(compose.project, service));
+  if (result.code !== 0) composeFailed('stop', result.stderr);
+}
+
+async function bringUp(compose: Compose, service: string, options: HealthOptions, context: StepContext): Promise<void> {
+  const result = await compose.exec(upService(compose.project, service), {
+    signal: context.signal,
+    onLine: (line) => context.report({ detail: line }),
+  });
+  if (result.code !== 0) throw await startFailure(service, result.stderr, options);
 }
 
 async function switchService(
@@ -171,11 +201,7 @@ async function switchService(
 ): Promise<'done' | 'unchanged'> {
   const options = await healthOptions(project, compose);
   const before = await running(options, service);
-  const result = await compose.exec(upService(compose.project, service), {
-    signal: context.signal,
-    onLine: (line) => context.report({ detail: line }),
-  });
-  if (result.code !== 0) throw await startFailure(service, result.stderr, options);
+  await bringUp(compose, service, options, context);
   await waitUntilWell(service, options, context);
   return sameContainers(before, await running(options, service)) ? 'unchanged' : 'done';
 }

@@ -20,7 +20,7 @@ interface WriteEnvMemo {
 
 /**
  * Makes docker/.env say the version, in one atomic write. Undone, it is byte for byte what it was; a file that did not exist
- * before stays, because a database may have been made with its secrets.
+ * before stays, because a database may have been made with its secrets, but names no version: nothing is installed.
  */
 export function writeEnvExecutor(project: Project, now: () => Date) {
   return executor<WriteEnvParams, WriteEnvMemo>({
@@ -42,7 +42,11 @@ export function writeEnvExecutor(project: Project, now: () => Date) {
       return 'done';
     },
     async undo(_params, { backup }) {
-      if (backup !== null) await putBack(project, backup);
+      if (backup !== null) return putBack(project, backup);
+      const text = await readText(project.envFile);
+      if (text === null) return;
+      const unset = setEnvValues(text, project.envFile, { IMAGE_TAG: null });
+      if (unset !== text) await writeFileAtomic(project.envFile, unset, { mode: 0o600 });
     },
   });
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { appendLine, listFolder, makeFolder, readText, remove } from '../effects/files.ts';
+import { appendLine, cutTornLine, listFolder, makeFolder, readText, remove } from '../effects/files.ts';
 import type { Json, Plan, StepStatus } from '../plan/plan.ts';
 
 type Entry =
@@ -12,8 +12,8 @@ type Entry =
   | { readonly type: 'undone'; readonly step: number }
   | { readonly type: 'end'; readonly outcome: Outcome };
 
-/** `done`: the new state is true. `undone`: the old state is true again. */
-export type Outcome = 'done' | 'undone';
+/** `done`: the new state is true. `undone`: the old state is true again. `abandoned`: somebody said to leave it in between. */
+export type Outcome = 'done' | 'undone' | 'abandoned';
 
 /** An operation as its journal tells it. */
 export interface Operation {
@@ -50,9 +50,10 @@ export class Journal {
     return journal;
   }
 
-  /** Goes on with an interrupted operation's journal, as another process. */
+  /** Goes on with an interrupted operation's journal, as another process; what the last one did not write whole goes. */
   static async resume(folder: string, operation: Operation, process: string): Promise<Journal> {
     const journal = new Journal(folder, operation.id);
+    await cutTornLine(journal.#path);
     await journal.#write({ type: 'resume', process });
     return journal;
   }
@@ -91,8 +92,8 @@ async function readOperations(folder: string): Promise<Operation[]> {
 }
 
 /**
- * Reads a journal. A last line that the power cut short did not happen: its effect had not begun. A journal without a whole
- * first line is an operation that never began (null).
+ * Reads a journal. A line that a full disk or a power cut tore did not happen: an effect waits until its line is on disk. A
+ * journal without a whole first line is an operation that never began (null).
  */
 export function parseJournal(text: string): Operation | null {
   const lines = text.split('\n').slice(0, -1);
@@ -101,7 +102,8 @@ export function parseJournal(text: string): Operation | null {
   const progress = new Map<number, { status: StepStatus; memo: Json }>();
   const processes: string[] = [];
   for (const line of lines) {
-    const entry = JSON.parse(line) as Entry;
+    const entry = entryIn(line);
+    if (entry === null) continue;
     if (entry.type === 'begin' || entry.type === 'resume') processes.push(entry.process);
     if (entry.type === 'begin') begin = entry;
     else if (entry.type === 'resume') continue;
@@ -113,4 +115,12 @@ export function parseJournal(text: string): Operation | null {
     }
   }
   return begin === null ? null : { id: begin.id, at: begin.at, plan: begin.plan, progress, outcome, processes };
+}
+
+function entryIn(line: string): Entry | null {
+  try {
+    return JSON.parse(line) as Entry;
+  } catch {
+    return null;
+  }
 }

@@ -1,7 +1,13 @@
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fail } from '../domain/errors.ts';
 import { writeFileAtomic, readText, makeFolder, remove } from '../effects/files.ts';
-import { holdFileLock } from '../effects/file-lock.ts';
+import { holdFileLock, type HeldLock } from '../effects/file-lock.ts';
+import { isAlive, whoAmI } from '../effects/identity.ts';
+
+/** Milliseconds that we wait for a lock which nobody living claims, and between two looks at it. */
+const PASSING = 5_000;
+const LOOK = 50;
 
 /** Who holds a project's lock, for the one who has to wait. */
 export interface LockHolder {
@@ -21,7 +27,7 @@ export interface LockHolder {
  */
 export async function withLock<T>(state: string, holder: LockHolder, work: () => Promise<T>): Promise<T> {
   await makeFolder(state, 0o700);
-  const held = await holdFileLock(join(state, 'lock'));
+  const held = await takeLock(state);
   if (held === null) return refuse(await readHolder(state));
   try {
     await writeFileAtomic(holderPath(state), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
@@ -30,6 +36,26 @@ export async function withLock<T>(state: string, holder: LockHolder, work: () =>
     await remove(holderPath(state));
     await held.release();
   }
+}
+
+/**
+ * Takes the lock, or null if somebody works here. Held, but by nobody who could be named: its owner has died this moment and the
+ * kernel is about to free it, somebody only looks who holds it, or the owner has not written his name yet. All three pass.
+ */
+async function takeLock(state: string): Promise<HeldLock | null> {
+  const end = performance.now() + PASSING;
+  for (;;) {
+    const held = await holdFileLock(join(state, 'lock'));
+    if (held !== null) return held;
+    const holder = await readHolder(state);
+    if ((holder !== null && !hasDied(holder)) || performance.now() > end) return null;
+    await pause(LOOK);
+  }
+}
+
+/** A process of another machine (or container) cannot be looked at: it counts as living. */
+function hasDied({ host, pid }: LockHolder): boolean {
+  return host === whoAmI().host && !isAlive(pid);
 }
 
 /** Who holds the lock now; null if nobody does. Changes nothing. */

@@ -36,6 +36,10 @@ export function createService(project: ComposeProject, service: string): string[
   return compose(project, 'up', '--no-start', '--no-build', '--pull', 'never', service);
 }
 
+export function stopService(project: ComposeProject, service: string): string[] {
+  return compose(project, 'stop', service);
+}
+
 /**
  * The environment for Compose: the caller's, without what would silently override docker/.env. DOCKER_USER stays: the
  * contract puts the caller's above the file's.

@@ -7,7 +7,13 @@ export function declareProject({ t, command, heading }: Declare): void {
     'lock',
     { en: 'show who is working on this project', zh: '显示谁正在操作本项目' },
     async () => (await import('../commands/lock.ts')).lockCommand,
-    () => ({}),
+    (_args, flags: { abandon?: boolean }) => flags,
+  ).option(
+    '--abandon',
+    t({
+      en: 'leave an interrupted operation as it is, where it can neither be finished nor undone',
+      zh: '放弃既无法完成也无法撤销的中断操作,保持现状',
+    }),
   );
   command(
     'config [what]',

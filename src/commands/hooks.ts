@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { HookName } from '../domain/config.ts';
-import { fail } from '../domain/errors.ts';
+import { fail, interruption } from '../domain/errors.ts';
 import { run } from '../effects/process.ts';
 import type { Project } from '../observe/project.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -32,6 +32,7 @@ export async function runHook(session: Session, project: Project, moment: 'pre' 
     },
     onLine: (line) => session.terminal.say(session.paint.dim(`  ${printable(line)}`)),
   });
+  if (moment === 'pre' && session.signal.aborted) throw interruption(session.signal);
   if (code === 0) return;
   const text = {
     en: `the hook ${name} (${path}) ended with code ${code}`,

@@ -6,8 +6,9 @@ import { UserError } from '../domain/errors.ts';
 import type { Text } from '../domain/text.ts';
 import { endOrphans } from '../effects/orphans.ts';
 import { whoAmI } from '../effects/identity.ts';
+import { removeDeadStages } from '../effects/stage.ts';
 import type { Project } from '../observe/project.ts';
-import { exists } from '../effects/files.ts';
+import { exists, removeHalfWritten } from '../effects/files.ts';
 import { displayFor, type Display } from '../ui/follow.ts';
 import type { Session } from './session.ts';
 
@@ -20,6 +21,7 @@ export async function exclusively<T>(
 ): Promise<T> {
   return withLock(project.state, holder(session, command), async () => {
     await recover(session, project);
+    await tidyUp(project);
     return work();
   });
 }
@@ -33,18 +35,33 @@ export async function recoverIfInterrupted(session: Session, project: Project, c
   const unfinished = await unfinishedOperations(project.journal);
   if (unfinished.length === 0) return;
   const busy = await lockHolder(project.state);
-  if (busy !== null) {
-    session.warn({
-      en: `${busy.command} is running now, by ${busy.user}@${busy.host} since ${busy.since}`,
-      zh: `${busy.command} 正在进行,执行者 ${busy.user}@${busy.host},开始于 ${busy.since}`,
-    });
-    return;
-  }
+  if (busy !== null) return warnOfBusy(session, busy);
   if (session.globals.dryRun) {
     for (const operation of unfinished) session.warn(interruptedText(operation, null));
     return;
   }
-  await exclusively(session, project, command, async () => {});
+  try {
+    await exclusively(session, project, command, async () => {});
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== 'LOCKED') throw error;
+    // Somebody was faster. Looking is allowed all the same.
+    const faster = await lockHolder(project.state);
+    if (faster !== null) warnOfBusy(session, faster);
+  }
+}
+
+function warnOfBusy(session: Session, { command, user, host, since }: LockHolder): void {
+  session.warn({
+    en: `${command} is running now, by ${user}@${host} since ${since}`,
+    zh: `${command} 正在进行,执行者 ${user}@${host},开始于 ${since}`,
+  });
+}
+
+/** Removes what killed processes left: files before their renaming, staged projects. Some hold secrets. */
+async function tidyUp(project: Project): Promise<void> {
+  for (const folder of [project.composeDirectory, project.state, project.backups, project.keys])
+    await removeHalfWritten(folder);
+  await removeDeadStages(project.state);
 }
 
 async function recover(session: Session, project: Project): Promise<void> {
@@ -71,7 +88,8 @@ function calmer(session: Session): Session['terminal']['progress'] {
   return session.terminal.progress === 'tty' ? 'plain' : session.terminal.progress;
 }
 
-function interruptedText(operation: Operation, direction: 'finish' | 'undo' | null): Text {
+/** What was interrupted, and what becomes of it now; null: that is for another command to do. */
+export function interruptedText(operation: Operation, direction: 'finish' | 'undo' | 'abandon' | null): Text {
   const { plan, at } = operation;
   const what = plan.from === plan.to ? (plan.to ?? '') : `${plan.from ?? '∅'} → ${plan.to ?? '∅'}`;
   const last = Math.max(-1, ...operation.progress.keys());
@@ -83,6 +101,7 @@ function interruptedText(operation: Operation, direction: 'finish' | 'undo' | nu
   const then = {
     finish: { en: '; finishing it', zh: ';正在完成它' },
     undo: { en: '; going back to where it began', zh: ';正在回到开始前的状态' },
+    abandon: { en: '; it is left as it is', zh: ';保持现状' },
     none: { en: '; the next command will finish or undo it', zh: ';下一个命令会完成或撤销它' },
   }[direction ?? 'none'];
   return {
@@ -104,14 +123,14 @@ function stuckError(recovery: Recovery): UserError {
     {
       ...(cause instanceof UserError ? cause.details : {}),
       hint: {
-        en: 'mend the cause and run any command again: recovery goes on where it stopped',
-        zh: '排除原因后再运行任意命令,恢复会从中断处继续',
+        en: 'mend the cause and run any command again: recovery goes on where it stopped. To leave things as they are now: xingrin lock --abandon',
+        zh: '排除原因后再运行任意命令,恢复会从中断处继续;若要保持现状:xingrin lock --abandon',
       },
       cause,
     },
   );
 }
 
-function holder(session: Session, command: string): LockHolder {
+export function holder(session: Session, command: string): LockHolder {
   return { command: `xingrin ${command}`, ...whoAmI(), since: session.now().toISOString() };
 }

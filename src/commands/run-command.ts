@@ -115,20 +115,26 @@ function bug(error: unknown): UserError {
   );
 }
 
-/** The first signal asks for a graceful end (what was begun is undone), the second ends the process at once. */
+/**
+ * The first signal asks for a graceful end (what was begun is undone), the second ends the process at once. A terminal that goes
+ * away (a connection that is cut) asks for the same as SIGTERM, and once only: nobody is there to insist.
+ */
 function listenForSignals(interruption: AbortController, terminal: Terminal): () => void {
   const listener = (signal: NodeJS.Signals): void => {
-    const code = signal === 'SIGTERM' ? 143 : 130;
+    const code = signal === 'SIGINT' ? 130 : 143;
+    if (interruption.signal.aborted && signal === 'SIGHUP') return;
     if (interruption.signal.aborted) process.exit(code);
-    interruption.abort(signal);
+    interruption.abort(signal === 'SIGHUP' ? 'SIGTERM' : signal);
     const zh = '正在收尾;再按一次 Ctrl-C 立即退出(下次运行时会恢复)';
     const en = 'ending gracefully; Ctrl-C again to leave at once (the next run will recover)';
     terminal.warn(terminal.language === 'zh' ? zh : en);
   };
   process.on('SIGINT', listener);
   process.on('SIGTERM', listener);
+  process.on('SIGHUP', listener);
   return () => {
     process.off('SIGINT', listener);
     process.off('SIGTERM', listener);
+    process.off('SIGHUP', listener);
   };
 }

@@ -2,22 +2,23 @@ import { deploymentExecutors } from '../apply/deployment.ts';
 import { parseVersion } from '../domain/version.ts';
 import { requireCompose } from '../effects/engine.ts';
 import { openCompose, ownContainers } from '../observe/deployment.ts';
-import { openProject, type Project } from '../observe/project.ts';
+import type { Project } from '../observe/project.ts';
 import { planRestart, planStop } from '../plan/operations.ts';
 import { proposeDeployment, reportStatus } from './deploy.ts';
 import { requireInstalled } from './installed.ts';
 import { perform } from './perform.ts';
 import type { Report, Session } from './session.ts';
+import { openSoundProject } from './sound-project.ts';
 
 /** Starts what docker/.env describes. Pulls only images that are not here, so a stopped stack starts without a network. */
 export async function startCommand(session: Session, options: { frontend?: boolean }): Promise<Report> {
-  const project = await openProject(session.globals.project);
+  const project = await openSoundProject(session.globals.project);
   return perform(session, project, 'start', () => proposeStart(session, project, 'start', options));
 }
 
 /** Restarts every service that runs; starts the stack if nothing does. */
 export async function restartCommand(session: Session, options: { frontend?: boolean }): Promise<Report> {
-  const project = await openProject(session.globals.project);
+  const project = await openSoundProject(session.globals.project);
   return perform(session, project, 'restart', async () => {
     const { imageTag, projectName, services } = await runningStack(project);
     if (services.length === 0) return proposeStart(session, project, 'restart', options);
@@ -31,7 +32,7 @@ export async function restartCommand(session: Session, options: { frontend?: boo
 
 /** Stops the stack; containers, networks and data stay, and it starts again without a network. */
 export async function stopCommand(session: Session): Promise<Report> {
-  const project = await openProject(session.globals.project);
+  const project = await openSoundProject(session.globals.project);
   return perform(session, project, 'stop', async () => ({
     plan: planStop(await runningStack(project)),
     executors: deploymentExecutors(project, session.now),

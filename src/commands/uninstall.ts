@@ -2,18 +2,18 @@ import { deploymentExecutors } from '../apply/deployment.ts';
 import { fail } from '../domain/errors.ts';
 import { requireCompose } from '../effects/engine.ts';
 import { openCompose, ownContainers } from '../observe/deployment.ts';
-import { openProject } from '../observe/project.ts';
 import { planUninstall } from '../plan/operations.ts';
 import { requireInstalled } from './installed.ts';
 import { perform } from './perform.ts';
 import type { Report, Session } from './session.ts';
+import { openSoundProject } from './sound-project.ts';
 
 /** Removes the stack. Data goes only with --purge and the project's name typed out. */
 export async function uninstallCommand(
   session: Session,
   options: { purge?: boolean; confirm?: string },
 ): Promise<Report> {
-  const project = await openProject(session.globals.project);
+  const project = await openSoundProject(session.globals.project);
   return perform(session, project, 'uninstall', async () => {
     await requireCompose();
     const imageTag = await requireInstalled(project);

@@ -61,3 +61,10 @@ export class UserError extends Error {
 export function fail(code: ErrorCode, text: Text, details: ErrorDetails = {}): never {
   throw new UserError(code, text, details);
 }
+
+/** What to throw once the operator has asked to stop, by the signal that said so. */
+export function interruption(signal: AbortSignal): UserError {
+  return signal.reason === 'SIGTERM'
+    ? new UserError('TERMINATED', { en: 'terminated', zh: '已被终止' })
+    : new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' });
+}

@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, appendFile, chmod, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, mkdir, open, readFile, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../domain/errors.ts';
+import type { Text } from '../domain/text.ts';
 
-/** The text of a file, or null where there is none. */
+/** The text of a file, or null where there is none. Throws PRECONDITION (exit 6) where it may not be read. */
 export async function readText(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (isMissing(error)) return null;
+    if (codeOf(error) === 'EACCES') {
+      throw notAllowed(path, { en: `${path} may not be read (EACCES)`, zh: `${path} 不可读(EACCES)` }, error);
+    }
     throw error;
   }
 }
@@ -32,11 +36,19 @@ export async function writeFileAtomic(path: string, text: string, options: { mod
   await sayingWhy(path, () => replaceFile(path, text, options.mode));
 }
 
+/** How the files end that {@link writeFileAtomic} writes before it renames them. */
+const TEMPORARY = '.xingrin-tmp';
+
+/** Removes what killed processes left half written in a folder: to be called under the project's lock only. */
+export async function removeHalfWritten(folder: string): Promise<void> {
+  for (const name of await listFolder(folder)) if (name.endsWith(TEMPORARY)) await remove(join(folder, name));
+}
+
 async function replaceFile(path: string, text: string, wanted: number | undefined): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
   const mode = wanted ?? (await modeOf(path)) ?? 0o644;
-  const temporary = join(folder, `.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(folder, `.${randomBytes(6).toString('hex')}${TEMPORARY}`);
   try {
     const file = await open(temporary, 'wx', mode);
     try {
@@ -54,14 +66,34 @@ async function replaceFile(path: string, text: string, wanted: number | undefine
   await syncFolder(folder);
 }
 
-/** Appends one line and waits until the disk has it. Throws DISK or PRECONDITION (exit 6) as {@link writeFileAtomic}. */
+/**
+ * Appends one line and waits until the disk has it. Throws DISK or PRECONDITION (exit 6) as {@link writeFileAtomic}; of a line
+ * that did not fit, nothing stays.
+ */
 export async function appendLine(path: string, line: string, options: { mode?: number } = {}): Promise<void> {
   await sayingWhy(path, async () => {
     const fresh = !(await exists(path));
     await mkdir(dirname(path), { recursive: true });
-    await appendFile(path, `${line}\n`, { mode: options.mode ?? 0o644, flush: true });
+    const file = await open(path, 'a', options.mode ?? 0o644);
+    try {
+      await file.writeFile(`${line}\n`);
+      await file.sync();
+    } catch (error) {
+      await cutTornLine(path).catch(() => {});
+      throw error;
+    } finally {
+      await file.close();
+    }
     if (fresh) await syncFolder(dirname(path));
   });
+}
+
+/** Takes off what stands behind the last line end of a file. No error where there is no file. */
+export async function cutTornLine(path: string): Promise<void> {
+  const bytes = await readFile(path).catch(() => null);
+  if (bytes === null) return;
+  const whole = bytes.lastIndexOf('\n') + 1;
+  if (whole < bytes.length) await truncate(path, whole);
 }
 
 /** Creates a folder (and its parents) with a mode of its own, also where the umask would take bits away. */
@@ -106,7 +138,19 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+  return ['ENOENT', 'ENOTDIR'].includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function notAllowed(path: string, text: Text, cause: unknown): UserError {
+  const hint = {
+    en: `run it as the owner of that folder, or with sudo: ls -ld ${dirname(path)}`,
+    zh: `请以该目录所有者身份或使用 sudo 运行:ls -ld ${dirname(path)}`,
+  };
+  return new UserError('PRECONDITION', text, { hint, cause });
 }
 
 /** A disk that is full or may not be written is the operator's to mend, and no bug. */
@@ -114,7 +158,7 @@ async function sayingWhy<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error);
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new UserError(
         'DISK',
@@ -128,19 +172,8 @@ async function sayingWhy<T>(path: string, work: () => Promise<T>): Promise<T> {
         },
       );
     }
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-      throw new UserError(
-        'PRECONDITION',
-        { en: `${path} may not be written (${code})`, zh: `${path} 不可写(${code})` },
-        {
-          hint: {
-            en: `run it as the owner of that folder, or with sudo: ls -ld ${dirname(path)}`,
-            zh: `请以该目录所有者身份或使用 sudo 运行:ls -ld ${dirname(path)}`,
-          },
-          cause: error,
-        },
-      );
-    }
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+      throw notAllowed(path, { en: `${path} may not be written (${code})`, zh: `${path} 不可写(${code})` }, error);
     throw error;
   }
 }

@@ -13,3 +13,13 @@ function userName(): string {
     return String(process.getuid?.() ?? '?');
   }
 }
+
+/** Whether a process of this machine, as far as we can see it, has that number. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Somebody else's process may not be signalled, but it is there.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { fail } from '../domain/errors.ts';
 import { listFolder, makeFolder, remove } from './files.ts';
 import type { Git } from './git.ts';
+import { isAlive } from './identity.ts';
 import { run } from './process.ts';
 
 export interface StageInput {
@@ -32,7 +33,7 @@ export async function stageProject({ root, directory, state, git, commit, envTex
   const parent = join(state, 'tmp');
   await makeFolder(state, 0o700);
   await makeFolder(parent, 0o700);
-  const folder = await mkdtemp(join(parent, 'stage-'));
+  const folder = await mkdtemp(join(parent, `stage-${process.pid}-`));
   const place = join(folder, directory);
   try {
     if (commit !== null && git !== null) await extract(git, commit, directory, folder);
@@ -44,6 +45,15 @@ export async function stageProject({ root, directory, state, git, commit, envTex
     throw error;
   }
   return { root: folder, directory: place, remove: () => remove(folder) };
+}
+
+/** Removes the stages of processes that are no more. */
+export async function removeDeadStages(state: string): Promise<void> {
+  const parent = join(state, 'tmp');
+  for (const name of await listFolder(parent)) {
+    const [, pid] = /^stage-(\d+)-/.exec(name) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) await remove(join(parent, name));
+  }
 }
 
 /** The folder of a commit, as git would check it out. */

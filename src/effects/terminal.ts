@@ -51,7 +51,7 @@ export function openTerminal(options: TerminalOptions): Terminal {
   };
 }
 
-/** A reader that goes away (`| head`) is no failure of ours. */
+/** A reader that goes away (`| head`), or a terminal, is no failure of ours. */
 export function survivePipes(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
 }
@@ -82,5 +82,5 @@ function colorsWanted(env: NodeJS.ProcessEnv, tty: boolean): boolean {
 }
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
 }

@@ -29,14 +29,24 @@ export interface Project {
 /** The name of the git remote that a project follows. */
 export const REMOTE = 'origin';
 
-/** Opens the project that `directory` is in, looking upwards. Throws USAGE (exit 2) if there is none, BAD_CONFIG if it is unreadable. */
-export async function openProject(directory: string): Promise<Project> {
+/** A project before any program was run for it. */
+export type ProjectFiles = Omit<Project, 'git'>;
+
+/**
+ * Opens the project that `directory` is in, looking upwards. Throws USAGE (exit 2) if there is none, BAD_CONFIG if it is unreadable.
+ *
+ * @param check may refuse what it reads from the files, before the first program runs
+ */
+export async function openProject(
+  directory: string,
+  check: (files: ProjectFiles) => Promise<void> = async () => {},
+): Promise<Project> {
   const root = await findRoot(resolve(directory));
   const configPath = join(root, 'xingrin.yaml');
   const config = parseConfig(await readText(configPath), configPath);
   const composeDirectory = join(root, config.compose.directory);
   const state = join(root, '.xingrin');
-  return {
+  const files: ProjectFiles = {
     root,
     config,
     versionFile: join(root, 'VERSION'),
@@ -49,12 +59,13 @@ export async function openProject(directory: string): Promise<Project> {
     historyFile: join(state, 'history.json'),
     inventoryFile: join(state, 'inventory.yaml'),
     keys: join(state, 'keys'),
-    git: await Git.open(root),
   };
+  await check(files);
+  return { ...files, git: await Git.open(root) };
 }
 
 /** The version in VERSION. Throws BAD_INPUT (exit 2) naming file and rule if it holds something else; null if there is no file. */
-export async function readVersion(project: Project): Promise<Version | null> {
+export async function readVersion(project: ProjectFiles): Promise<Version | null> {
   const text = await readText(project.versionFile);
   return text === null ? null : versionFromFile(text, 'VERSION');
 }

@@ -1,6 +1,6 @@
 import { fail } from '../domain/errors.ts';
 import { lockPath, parseReleaseLock, type ReleaseLock } from '../domain/release-lock.ts';
-import { compareVersions, isVersion, parseVersion, versionFromFile, type Version } from '../domain/version.ts';
+import { compareVersions, isVersion, versionFromFile, type Version } from '../domain/version.ts';
 import { type Git, requireGit } from '../effects/git.ts';
 import { previousDeployment, readHistory } from './history.ts';
 import { readVersion, REMOTE, type Project } from './project.ts';
@@ -24,13 +24,12 @@ export interface Checkout {
  * What `update` goes to: the named version, or the one that the remote's main branch says is released. Talks to the remote.
  * Throws UNREACHABLE (4) if that does not answer, PRECONDITION (6) if there is no such release.
  */
-export async function updateTarget(project: Project, wanted: string | undefined): Promise<Target> {
-  const named = wanted === undefined ? null : parseVersion(wanted, 'version');
+export async function updateTarget(project: Project, named: Version | undefined): Promise<Target> {
   const git = requireGit(project.git, project.root);
   await requireRemote(git);
   await git.fetch(REMOTE);
   const main = await requireMain(git, project);
-  if (named !== null) return releaseTarget(git, named, main);
+  if (named !== undefined) return releaseTarget(git, named, main);
   const text = await git.fileAt(main, 'VERSION');
   if (text === null) {
     return fail(
@@ -54,8 +53,7 @@ export async function updateTarget(project: Project, wanted: string | undefined)
  * What `install` sets up: this checkout, unless a version is named. Refuses (6) a checkout whose git tag and VERSION say
  * different things, because images and files would not belong together. Does not talk to the remote.
  */
-export async function installTarget(project: Project, wanted: string | undefined): Promise<Target> {
-  const named = wanted === undefined ? null : parseVersion(wanted, '--version');
+export async function installTarget(project: Project, named: Version | undefined): Promise<Target> {
   const version = await readVersion(project);
   const { git } = project;
   if (git === null) {
@@ -64,8 +62,8 @@ export async function installTarget(project: Project, wanted: string | undefined
   }
   const main = (await git.commitOf(`refs/remotes/${REMOTE}/${project.config.mainBranch}`)) ?? 'HEAD';
   const tags = (await git.tagsAt('HEAD')).filter(isVersion);
-  const here = named === null ? version : named;
-  if (named === null && version !== null && tags.length > 0 && !tags.includes(version)) {
+  const here = named ?? version;
+  if (named === undefined && version !== null && tags.length > 0 && !tags.includes(version)) {
     const tag = [...tags].sort(compareVersions).at(-1) ?? '';
     fail(
       'PRECONDITION',
@@ -90,18 +88,17 @@ export async function installTarget(project: Project, wanted: string | undefined
 /** What `rollback` goes back to. Needs nothing but this machine. Throws PRECONDITION (6) if there is nothing to go back to. */
 export async function rollbackTarget(
   project: Project,
-  wanted: string | undefined,
+  named: Version | undefined,
   current: string | null,
 ): Promise<Target> {
-  const named = wanted === undefined ? null : parseVersion(wanted, 'version');
   const history = await readHistory(project);
   const deployment =
-    named === null ? previousDeployment(history, current) : history.findLast(({ version }) => version === named);
+    named === undefined ? previousDeployment(history, current) : history.findLast(({ version }) => version === named);
   if (deployment == null) {
     const known = [...new Set(history.map(({ version }) => version))];
     return fail(
       'PRECONDITION',
-      named === null
+      named === undefined
         ? { en: 'there is no earlier deployment to go back to', zh: '没有可以回退的历史部署' }
         : { en: `${named} was never deployed here`, zh: `${named} 从未在本机部署过` },
       {
