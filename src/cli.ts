@@ -52,6 +52,26 @@ function terminalOf(flags: Record<string, unknown>, lang: Language): TerminalOpt
   };
 }
 
+function usageError(words: string, cause: CommanderError): UserError {
+  const message = words.replace(/^error: /, '').trim();
+  const hint = { en: 'xingrin --help', zh: 'xingrin --help' };
+  return new UserError('USAGE', { en: message, zh: message }, { hint, cause });
+}
+
+/** `-v1.2.3` is read as flags of one letter each; it was meant as a version, and is none. Null if it is not about that. */
+async function mistakenVersion(error: CommanderError, argv: readonly string[]): Promise<UserError | null> {
+  const version = argv.find((word) => /^-v\d/.test(word));
+  if (error.code !== 'commander.unknownOption' || version === undefined) return null;
+  const { parseVersion } = await import('./domain/version.ts');
+  try {
+    parseVersion(version, { en: 'version', zh: '版本' });
+    return null;
+  } catch (refusal) {
+    if (refusal instanceof UserError) return refusal;
+    throw refusal;
+  }
+}
+
 /** Help and `--version` end well; everything else that commander throws is a mistake on the command line (exit 2). */
 async function reportUsage(
   error: CommanderError,
@@ -66,12 +86,7 @@ async function reportUsage(
     return 2;
   }
   const { reportFailure } = await import('./commands/run-command.ts');
-  const message = words.replace(/^error: /, '').trim();
-  const usage = new UserError(
-    'USAGE',
-    { en: message, zh: message },
-    { hint: { en: 'xingrin --help', zh: 'xingrin --help' }, cause: error },
-  );
+  const usage = (await mistakenVersion(error, argv)) ?? usageError(words, error);
   const json = argv.includes('--json');
   return reportFailure('xingrin', usage, {
     lang: language,

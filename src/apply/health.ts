@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { UserError } from '../domain/errors.ts';
 import { redact } from '../domain/redact.ts';
+import type { Text } from '../domain/text.ts';
 import { lastLogLines, type Container } from '../effects/engine.ts';
 import type { StepContext } from './step.ts';
 
@@ -65,21 +66,24 @@ function judge(
 }
 
 async function unhealthy(service: string, container: Container | null, options: HealthOptions): Promise<UserError> {
-  const state = container === null ? null : (container.health ?? container.state);
   const log = container === null ? '' : redact(await lastLogLines(container.id, EVIDENCE_LINES), options.secrets);
-  const code =
-    container !== null && container.state !== 'running' && container.exitCode !== 0 ? container.exitCode : null;
-  return new UserError(
-    'UNHEALTHY',
-    state === null
-      ? { en: `service ${service} has no container`, zh: `服务 ${service} 没有容器` }
-      : {
-          en: `service ${service} is not well: ${state}${code === null ? '' : `, exit code ${code}`}`,
-          zh: `服务 ${service} 不正常:${state}${code === null ? '' : `,退出码 ${code}`}`,
-        },
-    {
-      ...(log === '' ? {} : { evidence: log }),
-      hint: { en: `see its log above, or: xingrin logs ${service}`, zh: `请看上方日志,或执行 xingrin logs ${service}` },
-    },
-  );
+  return new UserError('UNHEALTHY', container === null ? withoutContainer(service) : notWell(service, container), {
+    ...(log === '' ? {} : { evidence: log }),
+    hint: { en: `see its log above, or: xingrin logs ${service}`, zh: `请看上方日志,或执行 xingrin logs ${service}` },
+  });
+}
+
+function withoutContainer(service: string): Text {
+  return { en: `service ${service} has no container`, zh: `服务 ${service} 没有容器` };
+}
+
+/** A container that comes and goes may be seen at either moment: how often it was started again says it in both. */
+function notWell(service: string, { state, health, exitCode, restarts }: Container): Text {
+  const runs = state === 'running';
+  const how = runs ? (health ?? state) : state;
+  const code = runs || exitCode === 0 ? null : exitCode;
+  return {
+    en: `service ${service} is not well: ${how}${code === null ? '' : `, exit code ${code}`}${restarts === 0 ? '' : `, restarted ${restarts} times`}`,
+    zh: `服务 ${service} 不正常:${how}${code === null ? '' : `,退出码 ${code}`}${restarts === 0 ? '' : `,已重启 ${restarts} 次`}`,
+  };
 }

@@ -243,7 +243,7 @@ async function engineError(result: RunResult): Promise<UserError> {
     return new UserError(
       'ENGINE_MISSING',
       { en: 'docker is not installed', zh: '未安装 docker' },
-      { hint: same('apt-get install docker.io') },
+      { hint: same('sudo apt-get install docker.io') },
     );
   }
   const address = await engineAddress();
@@ -268,7 +268,7 @@ async function engineError(result: RunResult): Promise<UserError> {
   return new UserError(
     'ENGINE_MISSING',
     { en: `the Docker daemon is not running (${address})`, zh: `Docker 守护进程未运行(${address})` },
-    { hint: same('systemctl start docker'), evidence: told },
+    { hint: same('sudo systemctl start docker'), evidence: told },
   );
 }
 

@@ -19,6 +19,9 @@ import { draftEnv, isUnsetImageTag, type EnvDraft } from '../plan/env.ts';
 import type { Project } from './project.ts';
 import type { Checkout, Target } from './target.ts';
 
+/** In the Compose folder. */
+const INIT_SCRIPT = 'scripts/init-data.sh';
+
 /** An image that a deployment needs. */
 export interface NeededImage {
   readonly reference: string;
@@ -48,7 +51,8 @@ export interface DeploymentFacts {
   /** Where a TLS certificate has to be made, or null. */
   readonly certificateFolder: string | null;
   readonly deploys: boolean;
-  readonly initScript: string | null;
+  /** The target has a script that brings the data up to date. */
+  readonly initializes: boolean;
 }
 
 export interface DeploymentOptions {
@@ -117,7 +121,7 @@ export async function observeDeployment(
     present: [...new Set(containers.map(({ service }) => service))],
     certificateFolder: certificate,
     deploys: options.deploys,
-    initScript: (await exists(initScriptOf(project))) ? initScriptOf(project) : null,
+    initializes: await hasInitScript(project, moved),
   };
 }
 
@@ -130,7 +134,7 @@ export function imageTagOf(env: EnvFile): string | null {
 }
 
 export function initScriptOf(project: Project): string {
-  return join(project.composeDirectory, 'scripts', 'init-data.sh');
+  return join(project.composeDirectory, INIT_SCRIPT);
 }
 
 /** The Compose project with the optional parts that docker/.env asks for. */
@@ -319,6 +323,12 @@ async function certificateFolder(project: Project, model: ComposeModel): Promise
 async function exampleAt(project: Project, commit: string | null): Promise<string | null> {
   if (commit === null || project.git === null) return readText(project.envExample);
   return project.git.fileAt(commit, `${project.config.compose.directory}/.env.example`);
+}
+
+/** Whether the files of a commit (null: the files as they are) have the script: a release may bring it or drop it. */
+async function hasInitScript(project: Project, commit: string | null): Promise<boolean> {
+  if (commit === null || project.git === null) return exists(initScriptOf(project));
+  return (await project.git.fileAt(commit, `${project.config.compose.directory}/${INIT_SCRIPT}`)) !== null;
 }
 
 function profilesFor(env: EnvFile | null): string[] {

@@ -26,7 +26,7 @@ export function planDeployment(command: string, facts: DeploymentFacts): Plan {
     plan.push(steps.switchService(service, target.version, present.includes(service)));
   }
   if (touches) plan.push(steps.checkHealth(services));
-  if (facts.initScript !== null && outdated.length > 0) plan.push(steps.initializeData());
+  if (facts.initializes && outdated.length > 0) plan.push(steps.initializeData());
   if (changes && facts.deploys) plan.push(steps.recordDeployment(command, target.version, commit));
   return makePlan({ command, from: facts.current, to: target.version, commit, steps: plan });
 }
