@@ -1,6 +1,7 @@
 import type { Project } from '../observe/project.ts';
 import { backupExecutors } from './backups.ts';
 import { deploymentExecutors } from './deployment.ts';
+import { pruneExecutors } from './prune.ts';
 import { releaseExecutors } from './release.ts';
 import type { Executors } from './step.ts';
 import { workerExecutors } from './workers.ts';
@@ -12,5 +13,6 @@ export function executorsFor(project: Project): Executors {
     ...releaseExecutors(project),
     ...backupExecutors(project),
     ...workerExecutors(project),
+    ...pruneExecutors(project),
   };
 }

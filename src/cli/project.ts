@@ -28,6 +28,15 @@ export function declareProject({ t, command, heading }: Declare): void {
     ([action = 'list', name]) => ({ action, ...(name === undefined ? {} : { name }) }),
   ).registeredArguments[0]?.choices(['create', 'list', 'restore']);
   command(
+    'prune',
+    {
+      en: 'remove old images on all hosts; what one can go back to stays',
+      zh: '清理所有主机上的旧镜像;可回退的部署不受影响',
+    },
+    async () => (await import('../commands/prune.ts')).pruneCommand,
+    () => ({}),
+  );
+  command(
     'server',
     {
       en: 'run the control plane: what the xingrin-server image runs',

@@ -40,7 +40,7 @@ export async function perform(
     const { plan, executors } = proposal;
     if (plan.steps.length === 0) {
       session.terminal.say(nothingToDo(plan, session));
-      return withPlan(await proposal.report([]), plan, [], session);
+      return reported(proposal, [], session);
     }
     session.terminal.say(renderPlan(plan, session.terminal.language, session.paint));
     await ask(session, proposal);
@@ -57,7 +57,7 @@ export async function perform(
     if (result.outcome !== 'done')
       throw new ReportedFailure(failureOf(plan, result), planReport(plan, result.statuses, session));
     await runHook(session, project, 'post', plan);
-    return withPlan(await proposal.report(result.statuses), plan, result.statuses, session);
+    return reported(proposal, result.statuses, session);
   });
 }
 
@@ -150,6 +150,20 @@ function planReport(plan: Plan, statuses: readonly StepStatus[], session: Sessio
     status: statuses[index] ?? 'pending',
   }));
   return { data: { from: plan.from, to: plan.to, commit: plan.commit, steps } };
+}
+
+/** What the command says afterwards, also where that is what went wrong, with the steps beside it. */
+async function reported(
+  { plan, report }: Proposal,
+  statuses: readonly StepStatus[],
+  session: Session,
+): Promise<Report> {
+  try {
+    return withPlan(await report(statuses), plan, statuses, session);
+  } catch (error) {
+    if (!(error instanceof ReportedFailure)) throw error;
+    throw new ReportedFailure(error.error, withPlan(error.report, plan, statuses, session));
+  }
 }
 
 function withPlan(report: Report, plan: Plan, statuses: readonly StepStatus[], session: Session): Report {

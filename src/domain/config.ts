@@ -27,7 +27,12 @@ export interface Config {
     readonly stable: number;
   };
   /** How many of each are kept. */
-  readonly retention: { readonly deployments: number; readonly backups: number };
+  readonly retention: {
+    readonly deployments: number;
+    readonly backups: number;
+    /** Days that the container of a task stays after its end, with its output. */
+    readonly taskDays: number;
+  };
   readonly agent: {
     /** Seconds between two heartbeats. */
     readonly interval: number;
@@ -146,6 +151,7 @@ const schema = z.strictObject({
       // The current and the previous deployment are never given up: there must be something to go back to.
       deployments: z.int().min(2).max(1_000).default(5),
       backups: z.int().min(1).max(1_000).default(10),
+      taskDays: z.number().min(0).max(3_650).default(7),
     })
     .prefault({}),
   agent: z.strictObject({ interval: z.number().min(1).max(60).default(3), server: address.optional() }).prefault({}),

@@ -25,7 +25,7 @@ const defaults = {
   secrets: ['DB_PASSWORD', 'DJANGO_SECRET_KEY'],
   hooks: {},
   health: { timeout: 300, stable: 3 },
-  retention: { deployments: 5, backups: 10 },
+  retention: { deployments: 5, backups: 10, taskDays: 7 },
   agent: { interval: 3, server: null },
 };
 
@@ -61,7 +61,7 @@ agent: { server: 'https://scan.example.com:8443' }
     secrets: ['TOKEN'],
     hooks: { 'pre-update': 'scripts/before.sh' },
     health: { timeout: 1.5, stable: 0 },
-    retention: { deployments: 2, backups: 10 },
+    retention: { deployments: 2, backups: 10, taskDays: 7 },
     agent: { interval: 3, server: 'https://scan.example.com:8443' },
   });
 });
