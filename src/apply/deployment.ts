@@ -21,7 +21,7 @@ import { isUnsetImageTag } from '../plan/env.ts';
 import type { Json } from '../plan/plan.ts';
 import { checkoutExecutor } from './checkout.ts';
 import { writeEnvExecutor } from './env-file.ts';
-import { waitUntilWell, type HealthOptions } from './health.ts';
+import { sharedLook, waitUntilWell, type HealthOptions } from './health.ts';
 import { executor, type Executors, type StepContext } from './step.ts';
 
 const KEPT_DEPLOYMENTS = 200;
@@ -82,7 +82,8 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
     'check-health': executor<{ readonly services: readonly string[]; readonly [key: string]: Json }>({
       async apply({ services }, context) {
         const options = await healthOptions(project, await openCompose(project));
-        await Promise.all(services.map((service) => waitUntilWell(service, options, context)));
+        const together = { ...options, look: sharedLook(options.look) };
+        await Promise.all(services.map((service) => waitUntilWell(service, together, context)));
         return 'done';
       },
     }),
@@ -208,7 +209,7 @@ async function switchService(
 
 async function startFailure(service: string, said: string, options: HealthOptions): Promise<UserError> {
   const container = (await options.look()).find((each) => each.service === service);
-  const log = container === undefined ? '' : await lastLogLines(container.id, 20);
+  const log = container === undefined ? '' : await options.log(container.id, 20);
   const evidence = redact(
     [said.trimEnd().split('\n').slice(-5).join('\n'), log].filter((part) => part !== '').join('\n'),
     options.secrets,
@@ -234,7 +235,8 @@ function sameContainers(before: readonly string[], after: readonly string[]): bo
 async function healthOptions(project: Project, compose: Compose): Promise<HealthOptions> {
   const { name } = await compose.model();
   const { timeout, stable } = project.config.health;
-  return { timeout, stable, secrets: await secretValues(project), look: () => projectContainers(name) };
+  const look = (): Promise<Container[]> => projectContainers(name);
+  return { timeout, stable, secrets: await secretValues(project), look, log: lastLogLines };
 }
 
 /** Throws DIGEST_DIFFERS (6) if an image here is not the one its release was published with. */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { UserError } from '../domain/errors.ts';
 import { redact } from '../domain/redact.ts';
 import type { Text } from '../domain/text.ts';
-import { lastLogLines, type Container } from '../effects/engine.ts';
+import type { Container } from '../effects/engine.ts';
 import type { StepContext } from './step.ts';
 
 /** Milliseconds between two looks at a container. */
@@ -18,6 +18,8 @@ export interface HealthOptions {
   /** Values that must not be shown, also not in a container's log. */
   readonly secrets: readonly string[];
   readonly look: () => Promise<readonly Container[]>;
+  /** The last lines that a container wrote. */
+  readonly log: (container: string, lines: number) => Promise<string>;
 }
 
 /**
@@ -43,6 +45,12 @@ export async function waitUntilWell(service: string, options: HealthOptions, con
   }
 }
 
+/** For several who wait at once: they share one look at the containers, since asking the engine is what costs. */
+export function sharedLook(look: HealthOptions['look']): HealthOptions['look'] {
+  let asking: Promise<readonly Container[]> | null = null;
+  return () => (asking ??= look().finally(() => (asking = null)));
+}
+
 type Verdict = 'well' | 'waiting' | 'lost';
 
 function judge(
@@ -66,7 +74,7 @@ function judge(
 }
 
 async function unhealthy(service: string, container: Container | null, options: HealthOptions): Promise<UserError> {
-  const log = container === null ? '' : redact(await lastLogLines(container.id, EVIDENCE_LINES), options.secrets);
+  const log = container === null ? '' : redact(await options.log(container.id, EVIDENCE_LINES), options.secrets);
   return new UserError('UNHEALTHY', container === null ? withoutContainer(service) : notWell(service, container), {
     ...(log === '' ? {} : { evidence: log }),
     hint: { en: `see its log above, or: xingrin logs ${service}`, zh: `请看上方日志,或执行 xingrin logs ${service}` },
