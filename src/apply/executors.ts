@@ -1,6 +1,7 @@
 import type { Project } from '../observe/project.ts';
 import { backupExecutors } from './backups.ts';
 import { deploymentExecutors } from './deployment.ts';
+import { doctorExecutors } from './doctor.ts';
 import { pruneExecutors } from './prune.ts';
 import { releaseExecutors } from './release.ts';
 import type { Executors } from './step.ts';
@@ -14,5 +15,6 @@ export function executorsFor(project: Project): Executors {
     ...backupExecutors(project),
     ...workerExecutors(project),
     ...pruneExecutors(project),
+    ...doctorExecutors(project),
   };
 }

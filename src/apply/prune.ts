@@ -1,21 +1,10 @@
 import { removeContainers, removeImages } from '../argv/images.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
-import { openFleet } from '../effects/fleet.ts';
-import { KeyRing } from '../effects/key-ring.ts';
-import { localConnection } from '../effects/local-host.ts';
-import { projectKeyPath } from '../effects/project-key.ts';
-import type { Connection } from '../effects/transport.ts';
 import type { Project } from '../observe/project.ts';
 import { MAIN_HOST, type Json } from '../plan/plan.ts';
+import { unattendedAccess, type HostAccess } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
-
-/** How steps get to hosts, and who hears of one that could not be reached. */
-export interface PruneAccess {
-  readonly connect: (worker: Worker | null) => Promise<Connection>;
-  /** A host that fails keeps the others from nothing: what is left there is found when the world is read again. */
-  readonly failed: (host: string, error: UserError) => void;
-}
 
 type Where = { readonly worker: (Worker & { readonly [key: string]: Json }) | null };
 type Containers = Where & { readonly ids: readonly string[]; readonly [key: string]: Json };
@@ -25,7 +14,8 @@ type Images = Where & { readonly names: readonly string[]; readonly [key: string
 const LIMIT = 600_000;
 
 /** Removing images and containers. There is no undo: nothing that is needed goes. */
-export function pruneExecutors(project: Project, access: PruneAccess = unattended(project)): Executors {
+export function pruneExecutors(project: Project, access: HostAccess = unattendedAccess(project)): Executors {
+  /** A host that fails keeps the others from nothing: what is left there is found when the world is read again. */
   async function remove(worker: Worker | null, argv: string[], signal: AbortSignal): Promise<'done' | 'unchanged'> {
     try {
       const connection = await access.connect(worker);
@@ -45,14 +35,5 @@ export function pruneExecutors(project: Project, access: PruneAccess = unattende
     'prune-images': executor<Images>({
       apply: ({ worker, names }, { signal }) => remove(worker, removeImages(names), signal),
     }),
-  };
-}
-
-/** What recovery has; it never gets to apply one of these steps, since none commits. */
-function unattended(project: Project): PruneAccess {
-  const ring = new KeyRing({ projectKey: projectKeyPath(project.keys), askPassphrase: async () => null });
-  return {
-    connect: async (worker) => (worker === null ? localConnection(MAIN_HOST) : openFleet(ring).connect(worker)),
-    failed: () => {},
   };
 }

@@ -1,3 +1,4 @@
+import type { DoctorOptions } from '../commands/doctor.ts';
 import type { Declare } from './program.ts';
 
 /** What is about the project itself and about xingrin: lock, config, backup, demo. */
@@ -27,6 +28,15 @@ export function declareProject({ t, command, heading }: Declare): void {
     async () => (await import('../commands/backup.ts')).backupCommand,
     ([action = 'list', name]) => ({ action, ...(name === undefined ? {} : { name }) }),
   ).registeredArguments[0]?.choices(['create', 'list', 'restore']);
+  command(
+    'doctor',
+    {
+      en: 'look whether all is well on every host; say what mends what is not',
+      zh: '检查所有主机是否正常,并给出每个问题的处理方法',
+    },
+    async () => (await import('../commands/doctor.ts')).doctorCommand,
+    (_args, flags: DoctorOptions) => flags,
+  ).option('--fix', t({ en: 'mend what takes nothing away from anybody', zh: '自动处理不会造成任何损失的问题' }));
   command(
     'prune',
     {

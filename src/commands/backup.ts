@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { backupExecutors } from '../apply/backups.ts';
+import { bytesText } from '../domain/bytes.ts';
 import { parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import { soundsSecret } from '../domain/redact.ts';
@@ -10,7 +11,7 @@ import { readBackups, type Backup } from '../observe/backups.ts';
 import { imageTagOf } from '../observe/deployment.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { changedKeys, planBackup, planRestore } from '../plan/backup.ts';
-import { bytesText, table } from '../ui/layout.ts';
+import { table } from '../ui/layout.ts';
 import { perform, type Proposal } from './perform.ts';
 import { recoverIfInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';

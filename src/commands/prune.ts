@@ -8,7 +8,6 @@ import { openProject, type Project } from '../observe/project.ts';
 import { observePrune, pruneRules, type HostFindings } from '../observe/prune.ts';
 import type { Json } from '../plan/plan.ts';
 import { planPrune } from '../plan/prune.ts';
-import { bytesText } from '../ui/layout.ts';
 import { renderPruned, type PrunedHost } from '../ui/prune.ts';
 import { perform, type Proposal } from './perform.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
@@ -44,7 +43,6 @@ async function propose(session: Session, project: Project, hosts: EveryHost): Pr
   const plan = planPrune(
     rules.current,
     findings.flatMap((finding) => ('prune' in finding ? [finding.prune] : [])),
-    bytesText,
   );
   return { plan, executors, report: () => report(session, hosts, rules, findings, failed) };
 }

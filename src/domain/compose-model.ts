@@ -56,9 +56,9 @@ export function changedServices(before: ComposeModel | null, after: ComposeModel
   );
 }
 
-/** Absolute paths on the host that services mount. */
-export function bindSources(model: ComposeModel): string[] {
-  const volumes = Object.values(model.services).flatMap((service) => service.volumes ?? []);
+/** Absolute paths on the host that services mount: these ones, or all of them. */
+export function bindSources(model: ComposeModel, services: readonly string[] = Object.keys(model.services)): string[] {
+  const volumes = services.flatMap((service) => model.services[service]?.volumes ?? []);
   return volumes.filter((volume) => volume.type === 'bind').flatMap((volume) => volume.source ?? []);
 }
 

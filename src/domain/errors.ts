@@ -4,6 +4,7 @@ import type { Text } from './text.ts';
 export const EXIT_CODES = {
   FAILED: 1,
   BUG: 1,
+  UNWELL: 1,
   USAGE: 2,
   BAD_INPUT: 2,
   BAD_CONFIG: 2,

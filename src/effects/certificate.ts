@@ -45,6 +45,12 @@ export async function certificateEnd(folder: string): Promise<Date | null> {
   return certificate === null ? null : new Date(certificate.validTo);
 }
 
+/** Whether what is served was made by us; true as well where nothing readable is: we may make it. */
+export async function certificateIsOurs(folder: string): Promise<boolean> {
+  const certificate = parsed(await readText(join(folder, CERTIFICATE_FILES.chain)));
+  return certificate === null || isOurs(certificate);
+}
+
 /** Whether what is served may be shown under this host name or address; null where nothing readable is served. */
 export async function certificateCovers(folder: string, name: string): Promise<boolean | null> {
   const certificate = parsed(await readText(join(folder, CERTIFICATE_FILES.chain)));

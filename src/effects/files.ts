@@ -104,6 +104,11 @@ export async function makeFolder(path: string, mode: number): Promise<void> {
   });
 }
 
+/** Throws PRECONDITION (exit 6) where it may not be changed. */
+export async function makeFileMode(path: string, mode: number): Promise<void> {
+  await sayingWhy(path, () => chmod(path, mode));
+}
+
 /** Names in a folder, sorted; empty where there is no folder. */
 export async function listFolder(path: string): Promise<string[]> {
   try {
@@ -119,7 +124,8 @@ export async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
 
-async function modeOf(path: string): Promise<number | null> {
+/** A file's permissions (0o600), or null where there is none. */
+export async function modeOf(path: string): Promise<number | null> {
   try {
     return (await stat(path)).mode & 0o777;
   } catch (error) {

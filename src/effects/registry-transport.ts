@@ -24,6 +24,8 @@ export interface RegistryAnswer {
 
 /** Milliseconds for one answer with its body. */
 const ANSWER_LIMIT = 15_000;
+/** The same for somebody who waits to see. */
+const SOON = 8_000;
 
 /** Milliseconds to wait before each further attempt where a registry is busy or a connection broke. */
 const PAUSES = [250, 1_000, 2_500];
@@ -39,6 +41,13 @@ const engineSchema = z.object({
   InsecureRegistryCIDRs: z.array(z.string()).nullish(),
 });
 
+export interface RegistryManners {
+  /** False: every question is put once and has to be answered soon, for somebody who waits to see. */
+  readonly patient?: boolean;
+  /** Registries that are spoken to without TLS whatever the engine says: mirrors with such an address. */
+  readonly plain?: readonly string[];
+}
+
 interface Place {
   readonly base: string;
   readonly dispatcher: Dispatcher;
@@ -50,30 +59,60 @@ interface Place {
  */
 export class RegistryTransport {
   readonly #places = new Map<string, Promise<Place>>();
+  readonly #pauses: readonly number[];
+  readonly #limit: number;
+  readonly #plain: ReadonlySet<string>;
   #engine: Promise<z.infer<typeof engineSchema>> | undefined;
+
+  constructor({ patient = true, plain = [] }: RegistryManners = {}) {
+    this.#pauses = patient ? PAUSES : [];
+    this.#limit = patient ? ANSWER_LIMIT : SOON;
+    this.#plain = new Set(plain);
+  }
 
   /** Asks a registry for a path below its root. Throws UNREACHABLE (exit 4). */
   async send(registry: string, path: string, request: RegistryRequest): Promise<RegistryAnswer> {
     const known = this.#places.get(registry) ?? this.#find(registry);
     this.#places.set(registry, known);
     const { base, dispatcher } = await known;
-    return persistently(registry, `${base}${path}`, request, dispatcher);
+    return this.#persistently(registry, `${base}${path}`, request, dispatcher);
   }
 
   /** Asks another address that the registry has named: the one that gives out tokens. */
   async sendTo(registry: string, url: string, request: RegistryRequest): Promise<RegistryAnswer> {
     const { dispatcher } = await (this.#places.get(registry) ?? this.#find(registry));
-    return persistently(registry, url, request, dispatcher);
+    return this.#persistently(registry, url, request, dispatcher);
+  }
+
+  async #persistently(
+    registry: string,
+    url: string,
+    request: RegistryRequest,
+    dispatcher: Dispatcher,
+  ): Promise<RegistryAnswer> {
+    for (const [attempt, wait] of [...this.#pauses, null].entries()) {
+      try {
+        const answer = await ask(url, request, dispatcher, this.#limit);
+        const busy = answer.status === 429 || answer.status >= 500;
+        if (!busy || wait === null) return answer;
+        await pause(retryAfter(answer) ?? wait);
+      } catch (error) {
+        if (wait === null || isTimeout(error) || (attempt > 0 && isRefused(error))) throw unreachable(registry, error);
+        await pause(wait);
+      }
+    }
+    throw new Error('not reached');
   }
 
   async #find(registry: string): Promise<Place> {
+    if (this.#plain.has(registry)) return { base: `http://${registry}`, dispatcher: dispatcherWith({}) };
     if (registry === HUB) return { base: HUB_ADDRESS, dispatcher: dispatcherWith({}) };
     const strict = { base: `https://${registry}`, dispatcher: dispatcherWith(await certificatesOf(registry)) };
     if (!(await this.#isInsecure(registry))) return strict;
     // Docker's order where TLS is not insisted on: any certificate will do, and else none.
     const lax = { base: `https://${registry}`, dispatcher: dispatcherWith({ rejectUnauthorized: false }) };
     try {
-      await ask(`${lax.base}/v2/`, { method: 'GET' }, lax.dispatcher);
+      await ask(`${lax.base}/v2/`, { method: 'GET' }, lax.dispatcher, this.#limit);
       return lax;
     } catch (error) {
       if (isTimeout(error)) throw unreachable(registry, error);
@@ -82,16 +121,25 @@ export class RegistryTransport {
   }
 
   async #isInsecure(registry: string): Promise<boolean> {
-    const host = registry.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
-    const addresses = isIP(host) > 0 ? [host] : await addressesOf(host);
-    const loopback = blockList(['127.0.0.0/8', '::1/128']);
-    if (addresses.some((address) => contains(loopback, address))) return true;
+    const without = { names: [], networks: [] };
+    if (await mayGoWithoutTls(registry, without)) return true;
     this.#engine ??= engineSettings();
     const { IndexConfigs, InsecureRegistryCIDRs } = await this.#engine;
-    if (IndexConfigs?.[registry]?.Secure === false) return true;
-    const networks = blockList(InsecureRegistryCIDRs ?? []);
-    return addresses.some((address) => contains(networks, address));
+    const names = Object.entries(IndexConfigs ?? {}).filter(([, { Secure }]) => !Secure);
+    return mayGoWithoutTls(registry, { names: names.map(([name]) => name), networks: InsecureRegistryCIDRs ?? [] });
   }
+}
+
+/** Whether an engine would speak to a registry without TLS: on its own machine, or where it has been told so. */
+export async function mayGoWithoutTls(
+  registry: string,
+  insecure: { readonly names: readonly string[]; readonly networks: readonly string[] },
+): Promise<boolean> {
+  if (insecure.names.includes(registry)) return true;
+  const host = registry.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  const addresses = isIP(host) > 0 ? [host] : await addressesOf(host);
+  const networks = blockList(['127.0.0.0/8', '::1/128', ...insecure.networks]);
+  return addresses.some((address) => contains(networks, address));
 }
 
 /** Whether an error says that nobody answered at all, as opposed to answering no. */
@@ -99,33 +147,18 @@ export function isUnreachable(error: unknown): error is UserError {
   return error instanceof UserError && error.code === 'UNREACHABLE';
 }
 
-async function persistently(
-  registry: string,
+async function ask(
   url: string,
   request: RegistryRequest,
   dispatcher: Dispatcher,
+  limit: number,
 ): Promise<RegistryAnswer> {
-  for (const [attempt, wait] of [...PAUSES, null].entries()) {
-    try {
-      const answer = await ask(url, request, dispatcher);
-      const busy = answer.status === 429 || answer.status >= 500;
-      if (!busy || wait === null) return answer;
-      await pause(retryAfter(answer) ?? wait);
-    } catch (error) {
-      if (wait === null || isTimeout(error) || (attempt > 0 && isRefused(error))) throw unreachable(registry, error);
-      await pause(wait);
-    }
-  }
-  throw new Error('not reached');
-}
-
-async function ask(url: string, request: RegistryRequest, dispatcher: Dispatcher): Promise<RegistryAnswer> {
   const { method, headers = {}, body } = request;
   const response = await fetch(url, {
     method,
     headers,
     dispatcher,
-    signal: AbortSignal.timeout(ANSWER_LIMIT),
+    signal: AbortSignal.timeout(limit),
     ...(body === undefined ? {} : { body }),
   });
   return { status: response.status, headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
@@ -188,6 +221,12 @@ function unreachable(registry: string, error: unknown): UserError {
       cause: error,
     },
   );
+}
+
+/** Why nobody answered, by the system's own code; `TIMEOUT` for one that kept silent, null for what has none. */
+export function whyUnreachable(error: UserError): string | null {
+  const cause = error.details.cause;
+  return isTimeout(cause) ? 'TIMEOUT' : codeOf(cause) || null;
 }
 
 function isTimeout(error: unknown): boolean {

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { fail } from '../domain/errors.ts';
+import type { PullBudget } from '../domain/check-registry.ts';
+import { fail, UserError } from '../domain/errors.ts';
 import { credentialsFor, type Credentials } from './docker-credentials.ts';
-import { RegistryTransport, type RegistryAnswer, type RegistryRequest } from './registry-transport.ts';
+import {
+  RegistryTransport,
+  type RegistryAnswer,
+  type RegistryManners,
+  type RegistryRequest,
+} from './registry-transport.ts';
 
 /** A repository in a registry: `docker.io` and `yyhuni/xingrin-server`. */
 export interface RegistryPlace {
@@ -25,6 +31,17 @@ export interface RegistryImage {
   readonly platforms: Readonly<Record<string, string>>;
   /** What the image says of where it comes from; null if it does not say, or if its platforms disagree. */
   readonly revision: string | null;
+}
+
+/** What a registry says about an image tag without giving it out. */
+export interface ImageLook {
+  /** As HTTP has it: 200, 401, 404, 429 … */
+  readonly status: number;
+  readonly digest: string | null;
+  /** How often images may still be pulled, where the registry counts. */
+  readonly pulls: PullBudget | null;
+  /** Seconds since 1970 by its clock; null if it does not say. */
+  readonly clock: number | null;
 }
 
 const INDEX_TYPES = [
@@ -50,10 +67,44 @@ const tokenSchema = z.object({ token: z.string().optional(), access_token: z.str
 
 /** Asks registries about images, and names images in them, by the distribution protocol. */
 export class Registry {
-  readonly #transport = new RegistryTransport();
+  readonly #transport: RegistryTransport;
   readonly #credentials = new Map<string, Promise<Credentials | null>>();
   /** By registry and scope: the header that opened it last time. */
   readonly #authorizations = new Map<string, string>();
+
+  constructor(manners: RegistryManners = {}) {
+    this.#transport = new RegistryTransport(manners);
+  }
+
+  /**
+   * Asks whether there is something under an image tag, in the one way that no registry counts as a pull. Never throws for what
+   * the registry says.
+   *
+   * @throws UNREACHABLE (exit 4) if nobody answers
+   */
+  async look(place: RegistryPlace, reference: string): Promise<ImageLook> {
+    const accept = [...INDEX_TYPES, ...SINGLE_TYPES].join(', ');
+    const path = `/v2/${place.path}/manifests/${reference}`;
+    try {
+      const { status, headers } = await this.#ask(place, path, { method: 'HEAD', headers: { accept } }, 'pull');
+      return {
+        status,
+        digest: headers.get('docker-content-digest'),
+        pulls: pullsOf(headers.get('ratelimit-remaining'), headers.get('ratelimit-limit')),
+        clock: secondsOf(headers.get('date')),
+      };
+    } catch (error) {
+      // The one that gives out tokens said no.
+      if (!(error instanceof UserError) || error.code === 'UNREACHABLE') throw error;
+      return { status: error.code === 'AUTHENTICATION' ? 401 : 500, digest: null, pulls: null, clock: null };
+    }
+  }
+
+  /** Whether a repository is there, whatever is in it; null where the registry does not say. Throws UNREACHABLE (exit 4). */
+  async knows(place: RegistryPlace): Promise<boolean | null> {
+    const { status } = await this.#ask(place, `/v2/${place.path}/tags/list?n=1`, { method: 'GET' }, 'pull');
+    return status === 200 ? true : status === 404 ? false : null;
+  }
 
   /** Throws UNREACHABLE (exit 4) unless the registry answers, whatever it answers. */
   async requireAnswer(registry: string): Promise<void> {
@@ -151,6 +202,20 @@ export class Registry {
     const { token, access_token } = tokenSchema.parse(jsonOf(bytes));
     return `Bearer ${token ?? access_token ?? ''}`;
   }
+}
+
+function secondsOf(date: string | null): number | null {
+  const time = Date.parse(date ?? '');
+  return Number.isNaN(time) ? null : time / 1000;
+}
+
+/** `76;w=21600`: so many, in a window of so many seconds. */
+function pullsOf(remaining: string | null, limit: string | null): PullBudget | null {
+  const [, left] = /^(\d+)/.exec(remaining ?? '') ?? [];
+  const [, whole, window] = /^(\d+)(?:;w=(\d+))?/.exec(limit ?? '') ?? [];
+  return left === undefined || whole === undefined
+    ? null
+    : { left: Number(left), of: Number(whole), window: Number(window ?? 21_600) };
 }
 
 function expectSuccess(place: RegistryPlace, status: number, bytes: Uint8Array): void {

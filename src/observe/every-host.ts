@@ -15,7 +15,13 @@ export interface ReachableHost {
   connect(): Promise<Connection>;
 }
 
+export interface ReachableWorker extends ReachableHost {
+  readonly worker: Worker;
+}
+
 export interface EveryHost {
+  readonly main: ReachableHost;
+  readonly workers: readonly ReachableWorker[];
   /** The main server first. */
   readonly all: readonly ReachableHost[];
   close(): Promise<void>;
@@ -25,10 +31,10 @@ export interface EveryHost {
 export function everyHost(workers: readonly Worker[], ring: KeyRing): EveryHost {
   const fleet = openFleet(ring);
   const main: ReachableHost = { name: MAIN_HOST, worker: null, connect: async () => localConnection(MAIN_HOST) };
-  const others = workers.map((worker): ReachableHost => ({
+  const others = workers.map((worker): ReachableWorker => ({
     name: worker.name,
     worker,
     connect: () => fleet.connect(worker),
   }));
-  return { all: [main, ...others], close: () => fleet.close() };
+  return { main, workers: others, all: [main, ...others], close: () => fleet.close() };
 }

@@ -1,3 +1,4 @@
+import { bytesText } from '../domain/bytes.ts';
 import type { Worker } from '../domain/inventory.ts';
 import type { Text } from '../domain/text.ts';
 import { makePlan, type Json, type Plan, type Step } from './plan.ts';
@@ -19,18 +20,14 @@ const IMAGES: Text = { en: 'remove old images', zh: '删除旧镜像' };
 /** So many names are shown; the others are counted. */
 const SHOWN = 4;
 
-/**
- * Containers first: they hold on to images. What is gone cannot be brought back, but nothing that one can go back to needs it.
- *
- * @param size how a number of bytes is said
- */
-export function planPrune(current: string, hosts: readonly HostPrune[], size: (bytes: number) => string): Plan {
+/** Containers first: they hold on to images. What is gone cannot be brought back, but nothing that one can go back to needs it. */
+export function planPrune(current: string, hosts: readonly HostPrune[]): Plan {
   const containers = hosts
     .filter(({ containers: ended }) => ended.length > 0)
     .map((each): Step => {
       const count = each.containers.length;
       return step('prune-containers', each, CONTAINERS, {
-        title: { en: `remove ${count} ended tasks`, zh: `删除 ${count} 个已结束的任务` },
+        title: { en: `remove ${count} ended task${count === 1 ? '' : 's'}`, zh: `删除 ${count} 个已结束的任务` },
         params: { ids: each.containers.map(({ id }) => id) },
       });
     });
@@ -38,7 +35,7 @@ export function planPrune(current: string, hosts: readonly HostPrune[], size: (b
     .filter(({ images: old }) => old.length > 0)
     .map((each): Step => {
       const names = namesOf(each.images);
-      const bytes = size(each.bytes);
+      const bytes = bytesText(each.bytes);
       const count = each.images.length;
       return step('prune-images', each, IMAGES, {
         title: {

@@ -48,10 +48,16 @@ export function indented(text: string, columns: number): string {
     .join('\n');
 }
 
-/** `87 MB`: a size as people say it, in powers of ten as Docker does. */
-export function bytesText(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let [amount, unit] = [bytes, 0];
-  for (; amount >= 999.5 && unit < units.length - 1; unit += 1) amount /= 1000;
-  return `${unit === 0 || amount >= 99.95 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`;
+/** Breaks a text into lines of at most so many columns: between words, and between Chinese characters. */
+export function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const piece of text.match(/\s+|[\u2E80-\u{3FFFF}]|[^\s\u2E80-\u{3FFFF}]+/gu) ?? []) {
+    if (line !== '' && stringWidth(line + piece.trimEnd()) > columns) {
+      lines.push(line.trimEnd());
+      line = '';
+    }
+    if (line !== '' || piece.trim() !== '') line += piece;
+  }
+  return line.trimEnd() === '' ? lines : [...lines, line.trimEnd()];
 }

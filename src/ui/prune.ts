@@ -1,6 +1,7 @@
+import { bytesText } from '../domain/bytes.ts';
 import type { Language } from '../domain/text.ts';
 import type { Palette } from './colors.ts';
-import { bytesText, printable, table } from './layout.ts';
+import { printable, table } from './layout.ts';
 
 /** What became of one host. */
 export interface PrunedHost {

@@ -90,7 +90,7 @@ describe('prune', () => {
     expect(steps.find(({ host, kind }) => host === 'w1' && kind === 'prune-images')?.title).toMatch(/frees 3\.0 MB/);
     const refused = await server.run(['prune']);
     expect(refused.exitCode).toBe(2);
-    expect(refused.stderr).toMatch(/w2\n.*frees 3\.0 MB/);
+    expect(refused.stderr).toMatch(/w2\n.*frees [\d.]+ MB/);
     expect([await imagesHere(), await imagesOf(w1)]).toEqual(before);
   });
 

@@ -1,0 +1,25 @@
+import type { UserError } from '../domain/errors.ts';
+import type { Worker } from '../domain/inventory.ts';
+import { openFleet } from '../effects/fleet.ts';
+import { KeyRing } from '../effects/key-ring.ts';
+import { localConnection } from '../effects/local-host.ts';
+import { projectKeyPath } from '../effects/project-key.ts';
+import type { Connection } from '../effects/transport.ts';
+import type { Project } from '../observe/project.ts';
+import { MAIN_HOST } from '../plan/plan.ts';
+
+/** How steps get to hosts, and who hears of one that could not be reached. */
+export interface HostAccess {
+  /** @param worker null for the main server */
+  readonly connect: (worker: Worker | null) => Promise<Connection>;
+  readonly failed: (host: string, error: UserError) => void;
+}
+
+/** What recovery has: the project's key, and nobody to tell. It never applies such a step anew, since none of them commits. */
+export function unattendedAccess(project: Project): HostAccess {
+  const ring = new KeyRing({ projectKey: projectKeyPath(project.keys), askPassphrase: async () => null });
+  return {
+    connect: async (worker) => (worker === null ? localConnection(MAIN_HOST) : openFleet(ring).connect(worker)),
+    failed: () => {},
+  };
+}
