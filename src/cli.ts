@@ -4,6 +4,7 @@ import { declareIn, openProgram, type Call } from './cli/program.ts';
 import { declareProject } from './cli/project.ts';
 import { declareReleasing } from './cli/releasing.ts';
 import { declareStack } from './cli/stack.ts';
+import { declareTasks } from './cli/task.ts';
 import type { Globals } from './commands/session.ts';
 import { UserError } from './domain/errors.ts';
 import type { Language } from './domain/text.ts';
@@ -18,7 +19,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const complaints: string[] = [];
   const program = openProgram(language, complaints);
   const declare = declareIn(program, language, (asked) => (call = asked));
-  for (const part of [declareReleasing, declareStack, declareFleet, declareProject]) part(declare);
+  for (const part of [declareReleasing, declareStack, declareFleet, declareTasks, declareProject]) part(declare);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -87,7 +88,7 @@ async function reportUsage(
   }
   const { reportFailure } = await import('./commands/run-command.ts');
   const usage = (await mistakenVersion(error, argv)) ?? usageError(words, error);
-  const json = argv.includes('--json');
+  const json = (argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv).includes('--json');
   return reportFailure('xingrin', usage, {
     lang: language,
     progress: 'plain',

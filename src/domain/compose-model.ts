@@ -1,3 +1,4 @@
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
 
 /** What we read of `docker compose config --format json`; the rest is kept for comparison only. */
@@ -13,6 +14,12 @@ export type ComposeModel = z.infer<typeof modelSchema>;
 
 export function parseComposeModel(json: string): ComposeModel {
   return modelSchema.parse(JSON.parse(json));
+}
+
+/** The project's name as a Compose file gives it, before anything is filled in; null if it gives none. */
+export function nameInFile(yaml: string): string | null {
+  const name: unknown = parseDocument(yaml, { logLevel: 'silent' }).get('name');
+  return typeof name === 'string' && name !== '' ? name : null;
 }
 
 /**

@@ -252,7 +252,7 @@ export function nextId(inventory: Inventory): number {
 }
 
 /** The main server as a worker. */
-const MAIN_ID = 1;
+export const MAIN_ID = 1;
 
 function wayTo(place: Place): string {
   return [...place.jumps, place].map(({ host, port }) => `${host.toLowerCase()} ${port}`).join('\n');

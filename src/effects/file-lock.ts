@@ -11,9 +11,20 @@ export interface HeldLock {
 /**
  * Takes a kernel lock (flock) on a file, creating it if absent; null if somebody else holds it. The lock lives in a helper
  * process that ends when our end of its pipe closes, so it is free again the moment this process is gone, however it went.
+ *
+ * @param wait seconds that somebody else may take to let go of it
  */
-export async function holdFileLock(path: string): Promise<HeldLock | null> {
-  const argv = ['--exclusive', '--nonblock', '--no-fork', '--conflict-exit-code', String(CONFLICT), path, 'cat'];
+export async function holdFileLock(path: string, wait = 0): Promise<HeldLock | null> {
+  const argv = [
+    '--exclusive',
+    '--timeout',
+    String(wait),
+    '--no-fork',
+    '--conflict-exit-code',
+    String(CONFLICT),
+    path,
+    'cat',
+  ];
   // A process group of its own: Ctrl-C in the terminal must not free the lock while we are still undoing.
   const child = spawn('flock', argv, { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
   const ended = once(child, 'close').then(([code]) => code as number | null);

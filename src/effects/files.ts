@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, mkdir, open, readFile, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
+import { access, chmod, link, mkdir, open, readFile, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../domain/errors.ts';
 import type { Text } from '../domain/text.ts';
@@ -44,10 +44,33 @@ export async function removeHalfWritten(folder: string): Promise<void> {
   for (const name of await listFolder(folder)) if (name.endsWith(TEMPORARY)) await remove(join(folder, name));
 }
 
+/**
+ * Makes a file that holds the whole text or is not there; false if there is one of that name, which stays as it is. Throws DISK or
+ * PRECONDITION (exit 6) as {@link writeFileAtomic}.
+ */
+export async function createFileAtomic(path: string, text: string, mode: number): Promise<boolean> {
+  try {
+    await sayingWhy(path, () => putFile(path, text, mode, (temporary) => link(temporary, path)));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 async function replaceFile(path: string, text: string, wanted: number | undefined): Promise<void> {
+  const mode = wanted ?? (await modeOf(path)) ?? 0o644;
+  await putFile(path, text, mode, (temporary) => rename(temporary, path));
+}
+
+async function putFile(
+  path: string,
+  text: string,
+  mode: number,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
-  const mode = wanted ?? (await modeOf(path)) ?? 0o644;
   const temporary = join(folder, `.${randomBytes(6).toString('hex')}${TEMPORARY}`);
   try {
     const file = await open(temporary, 'wx', mode);
@@ -58,10 +81,9 @@ async function replaceFile(path: string, text: string, wanted: number | undefine
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
-  } catch (error) {
+    await place(temporary);
+  } finally {
     await rm(temporary, { force: true });
-    throw error;
   }
   await syncFolder(folder);
 }

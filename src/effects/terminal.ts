@@ -14,6 +14,8 @@ export interface Terminal {
   text(text: Text): string;
   /** A piece of the answer; a final newline is added. */
   answer(words: string): void;
+  /** What somebody else wrote, as it is, to the same stream that they wrote it to. */
+  pass(bytes: Uint8Array, stream: 'stdout' | 'stderr'): void;
   /** A line of talk; nothing in quiet mode. */
   say(words: string): void;
   /** A line of talk that must be heard in quiet mode too: warnings and errors. */
@@ -43,6 +45,7 @@ export function openTerminal(options: TerminalOptions): Terminal {
     verbose: options.verbose,
     text: (text) => text[language],
     answer: (words) => void stdout.write(`${words}\n`),
+    pass: (bytes, stream) => void process[stream].write(bytes),
     say: (words) => {
       if (progress === 'quiet') return;
       stderr.write(`${words}\n`);

@@ -2,6 +2,7 @@ import { basename, join } from 'node:path';
 import type { ComposeProject } from '../argv/compose.ts';
 import {
   changedServices,
+  nameInFile,
   switchOrder,
   withDependents,
   bindSources,
@@ -151,6 +152,27 @@ export async function openCompose(project: Project): Promise<Compose> {
   const text = await readText(project.envFile);
   const env = text === null ? null : parseEnvFile(text, project.envFile);
   return new Compose(composeProject(project, env), keysOf(env));
+}
+
+/**
+ * The name that Compose gives to the project of these files, or would give. Compose itself is asked only where the file computes it:
+ * so the answer is the same where there is no Docker.
+ */
+export async function composeProjectName(project: Project): Promise<string> {
+  const [envText, text] = await Promise.all([
+    readText(project.envFile),
+    readText(join(project.composeDirectory, project.config.compose.file)),
+  ]);
+  const set = envText === null ? undefined : envValue(parseEnvFile(envText, project.envFile), 'COMPOSE_PROJECT_NAME');
+  const given = set ?? process.env['COMPOSE_PROJECT_NAME'] ?? '';
+  if (given !== '') return given;
+  const named = text === null ? null : nameInFile(text);
+  if (named?.includes('$') === true) return (await (await openCompose(project)).model()).name;
+  if (named !== null) return named;
+  return basename(project.composeDirectory)
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, '')
+    .replace(/^[_-]+/, '');
 }
 
 /**

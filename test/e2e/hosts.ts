@@ -154,7 +154,11 @@ export async function openHost(rig: Rig, name: string): Promise<Host> {
       return hostKey;
     },
     freeze: async () => void (await signalAll('STOP')),
-    thaw: async () => void (await signalAll('CONT')),
+    async thaw() {
+      await signalAll('CONT');
+      // What waits for a program that was stopped has stopped with it.
+      signalProcess(waiter, 'SIGCONT');
+    },
   };
 }
 

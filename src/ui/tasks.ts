@@ -1,0 +1,54 @@
+import type { Language, Text } from '../domain/text.ts';
+import type { TaskState } from '../domain/task.ts';
+import type { Task } from '../observe/tasks.ts';
+import type { Json } from '../plan/plan.ts';
+import type { Palette } from './colors.ts';
+import { cut, printable, table } from './layout.ts';
+
+/** A task in a JSON document. */
+export function taskData({ id, worker, state, image, args, since, end }: Task): { readonly [key: string]: Json } {
+  return {
+    id,
+    worker: { id: worker.id, name: worker.name },
+    state,
+    image,
+    args: [...args],
+    since,
+    code: end?.code ?? null,
+    endedAt: end?.at ?? null,
+  };
+}
+
+const STATES: Readonly<Record<TaskState, Text>> = {
+  waiting: { en: 'not started', zh: '未启动' },
+  created: { en: 'created', zh: '已创建' },
+  running: { en: 'running', zh: '运行中' },
+  paused: { en: 'paused', zh: '已暂停' },
+  ended: { en: 'ended', zh: '已结束' },
+  failed: { en: 'could not start', zh: '启动失败' },
+  removed: { en: 'removed', zh: '已清理' },
+  unknown: { en: 'unknown', zh: '未知' },
+};
+
+const LONGEST_COMMAND = 40;
+
+export function renderTasks(tasks: readonly Task[], language: Language, paint: Palette): string {
+  const zh = language === 'zh';
+  const head = zh
+    ? ['任务', 'WORKER', '状态', '退出码', '开始于', '镜像', '命令']
+    : ['TASK', 'WORKER', 'STATE', 'CODE', 'SINCE', 'IMAGE', 'COMMAND'];
+  const rows = tasks.map(({ id, worker, state, end, since, image, args }) => {
+    const words = STATES[state][language];
+    const bad = state === 'failed' || (end !== null && end.code !== 0);
+    return [
+      id,
+      printable(worker.name),
+      bad ? paint.bad(words) : state === 'running' ? paint.good(words) : words,
+      end === null ? '-' : String(end.code),
+      since.replace(/\.\d+/, ''),
+      printable(image),
+      cut(printable(args.join(' ').replaceAll(/\s+/g, ' ')), LONGEST_COMMAND),
+    ];
+  });
+  return table([head.map(paint.dim), ...rows]);
+}
