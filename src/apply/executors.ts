@@ -3,6 +3,7 @@ import { backupExecutors } from './backups.ts';
 import { deploymentExecutors } from './deployment.ts';
 import { doctorExecutors } from './doctor.ts';
 import { pruneExecutors } from './prune.ts';
+import { hostPartExecutors } from './host-parts.ts';
 import { releaseExecutors } from './release.ts';
 import type { Executors } from './step.ts';
 import { workerExecutors } from './workers.ts';
@@ -13,6 +14,7 @@ export function executorsFor(project: Project): Executors {
     ...deploymentExecutors(project),
     ...releaseExecutors(project),
     ...backupExecutors(project),
+    ...hostPartExecutors(),
     ...workerExecutors(project),
     ...pruneExecutors(project),
     ...doctorExecutors(project),

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { UserError, fail } from '../domain/errors.ts';
 import { same, type Text } from '../domain/text.ts';
 import { exists, readText } from '../effects/files.ts';
-import { inspectHost, installHost, type HostPart, type HostPartState } from '../effects/host-packages.ts';
+import { inspectHost, installHost, type HostPart } from '../effects/host-packages.ts';
 import { whoAmI } from '../effects/identity.ts';
 import { packageRoot } from '../effects/package-root.ts';
 import { ACTS, planCleaning, planDemo, type Act } from '../plan/demo.ts';
@@ -11,6 +11,7 @@ import type { Json, Plan } from '../plan/plan.ts';
 import { prepareBaseImages } from '../sandbox/base-images.ts';
 import { renderActs, renderCleaning, renderDemoPlan, renderKept, type KeptShown } from '../ui/demo.ts';
 import { displayFor, type Display } from '../ui/follow.ts';
+import { hostPartName } from '../ui/host-parts.ts';
 import { printable } from '../ui/layout.ts';
 import { performAct } from './demo-acts.ts';
 import { DEMO_IMAGES, keptDemos, openStage, removeDemo, type Stage } from './demo-stage.ts';
@@ -38,7 +39,7 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
   if (options.clean === true) return cleanUp(session);
   const missing = (await inspectHost(PARTS)).filter((part) => part.state !== 'present');
   const keep = options.keep === true;
-  const plan = planDemo(missing.map(nameOf), keep);
+  const plan = planDemo(missing.map(hostPartName), keep);
   const { terminal, paint } = session;
   const shown = renderDemoPlan(plan, terminal.language, paint);
   if (session.globals.dryRun) return { data: { acts: [] }, text: shown };
@@ -270,20 +271,4 @@ async function requireRoot(): Promise<void> {
     },
     { hint: same(command) },
   );
-}
-
-const NAMES: Readonly<Record<HostPart, Text>> = {
-  engine: { en: 'Docker Engine', zh: 'Docker 引擎' },
-  client: { en: "Docker's client", zh: 'Docker 客户端' },
-  compose: { en: 'Docker Compose', zh: 'Docker Compose' },
-  buildx: { en: 'Docker buildx', zh: 'Docker buildx' },
-  git: same('git'),
-  iproute2: same('iproute2'),
-  iptables: same('iptables'),
-};
-
-function nameOf({ part, version }: HostPartState): Text {
-  const { en, zh } = NAMES[part];
-  if (version === null) return { en, zh };
-  return { en: `${en} (newer than ${version})`, zh: `${zh}(高于 ${version})` };
 }

@@ -83,8 +83,8 @@ export async function ask(session: Session, proposal: Pick<Proposal, 'plan' | 'q
       { en: 'nobody can be asked here, and the plan changes something', zh: '当前无法询问确认,而该计划会产生变更' },
       {
         hint: {
-          en: `add --yes to ${plan.command}, or --dry-run to only see the plan`,
-          zh: `给 ${plan.command} 加上 --yes;或用 --dry-run 只看计划`,
+          en: 'add --yes to go ahead, or --dry-run to only see the plan',
+          zh: '加上 --yes 继续执行;或用 --dry-run 只看计划',
         },
       },
     );

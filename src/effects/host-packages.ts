@@ -97,6 +97,11 @@ export async function installHost(parts: readonly HostPart[], report: (line: str
   if (left !== undefined) notToBeHad(left.part);
 }
 
+/** Whether {@link installHost} can do its work here: as root, with apt. Changes nothing. */
+export async function mayInstall(): Promise<boolean> {
+  return process.getuid?.() === 0 && (await run(['apt-get', '--version'], { timeout: 30_000 })).code === 0;
+}
+
 /** Installs packages by their names, whatever they hold. Needs root and apt. */
 export async function installPackages(packages: readonly string[], report: (line: string) => void): Promise<void> {
   if (packages.length === 0) return;

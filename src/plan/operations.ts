@@ -1,3 +1,5 @@
+import type { Text } from '../domain/text.ts';
+import type { HostPart } from '../effects/host-packages.ts';
 import { makePlan, type Plan } from './plan.ts';
 import * as steps from './steps.ts';
 
@@ -27,4 +29,10 @@ export function planUninstall(
 ): Plan {
   const plan = containers.length === 0 && !volumes ? [] : [steps.removeStack(projectName, volumes)];
   return makePlan({ command: 'uninstall', from: imageTag, to: null, commit: null, steps: plan });
+}
+
+/** What a machine must have before anything can be installed on it. */
+export function planPreparation(parts: readonly { readonly part: HostPart; readonly name: Text }[]): Plan {
+  const plan = parts.length === 0 ? [] : [steps.installParts(parts)];
+  return makePlan({ command: 'prepare', from: null, to: null, commit: null, steps: plan });
 }

@@ -1,8 +1,16 @@
 import type { Text } from '../domain/text.ts';
+import type { HostPart } from '../effects/host-packages.ts';
 import type { Version } from '../domain/version.ts';
 import { MAIN_HOST, type Json, type Step } from './plan.ts';
 
 const PULL_WAVE: Text = { en: 'pull images', zh: '拉取镜像' };
+
+/** Its packages stay, whatever comes after. */
+export function installParts(parts: readonly { readonly part: HostPart; readonly name: Text }[]): Step {
+  const [en, zh] = [parts.map(({ name }) => name.en).join(', '), parts.map(({ name }) => name.zh).join('、')];
+  const title = { en: `install ${en} from the system's packages`, zh: `从系统软件源安装 ${zh}` };
+  return step('install-parts', title, { parts: parts.map(({ part }) => part) });
+}
 
 export function pullImage(reference: string, digest: string | null): Step {
   const title = { en: `pull ${reference}`, zh: `拉取 ${reference}` };

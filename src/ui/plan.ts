@@ -23,6 +23,7 @@ export function renderPlan(plan: Plan, language: Language, paint: Palette): stri
 export function headline(plan: Plan, language: Language): string {
   const none = language === 'zh' ? '无' : 'nothing';
   const where = plan.commit === null ? '' : ` (${plan.commit.slice(0, 10)})`;
-  if (plan.from === plan.to) return `${plan.command}: ${plan.to ?? none}${where}`;
+  if (plan.from === null && plan.to === null) return plan.command;
+  if (plan.from === plan.to) return `${plan.command}: ${plan.to}${where}`;
   return `${plan.command}: ${plan.from ?? none} → ${plan.to ?? none}${where}`;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { envValue, parseEnvFile } from '../../src/domain/env-file.ts';
 import { makeProduct, type Product, type Server } from './product.ts';
-import { openRig, type Rig } from './rig.ts';
+import { ENTRY, openRig, type Outcome, type Rig } from './rig.ts';
 
 let rig: Rig;
 let product: Product;
@@ -39,6 +39,15 @@ async function runningVersion(version: string): Promise<void> {
   );
   expect(await frontDoor()).toMatchObject({ version });
   expect(await server.git('status', '--porcelain')).toBe('');
+}
+
+/** Runs a command on a machine without Docker's plugins, then asks for Compose's version in the same place. */
+function withoutPlugins(words: string): Promise<Outcome> {
+  const hide =
+    'for d in /usr/local/lib /usr/local/libexec /usr/lib /usr/libexec; do ' +
+    'if [ -d $d/docker/cli-plugins ]; then mount -t tmpfs none $d/docker/cli-plugins; fi; done; ';
+  const script = `${hide} "$@" ${words}; code=$?; docker compose version --short; exit $code`;
+  return rig.run(['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath, ENTRY, '-C', server.root]);
 }
 
 // The tests of this block are one journey: each goes on where the one before ended.
@@ -202,6 +211,19 @@ describe('from a checkout to a running stack, forward and back', () => {
     expect(Object.keys(await server.services()).toSorted()).toEqual(['agent', 'nginx', 'server']);
     expect(await frontDoor()).toMatchObject({ version: 'v1.1.0' });
     await server.ok(['start', '--yes']);
+    await runningVersion('v1.1.0');
+  });
+
+  test('install gets Compose from the packages of the system where it is missing, if it is told to', async () => {
+    await server.ok(['uninstall', '--yes']);
+    const refused = await withoutPlugins('install');
+    expect(refused.exitCode).toBe(6);
+    expect(refused.stderr).toContain('Docker Compose is not installed');
+    expect(refused.stderr).toContain('docker-compose');
+
+    const installed = await withoutPlugins('install --yes');
+    expect(installed.stderr).toContain("install Docker Compose from the system's packages");
+    expect(`${installed.exitCode} ${installed.stdout.split('\n').at(-1)}`).toMatch(/^0 v?[2-9]/);
     await runningVersion('v1.1.0');
   });
 });

@@ -5,7 +5,8 @@ import type { BaseImage } from '../../src/sandbox/base-images.ts';
 import type { Engine } from '../../src/sandbox/engine.ts';
 import { openSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 
-const ENTRY = new URL('../../bin/xingrin.js', import.meta.url).pathname;
+/** The built command. */
+export const ENTRY = new URL('../../bin/xingrin.js', import.meta.url).pathname;
 
 /** What a program did. */
 export interface Outcome {
@@ -33,6 +34,8 @@ export interface Rig {
   xingrin(args: readonly string[], options?: RunOptions): Promise<Outcome>;
   /** Docker's client against the rig's engine. */
   docker(args: readonly string[], options?: RunOptions): Promise<Outcome>;
+  /** Any program in the rig's environment. */
+  run(argv: readonly string[], options?: RunOptions): Promise<Outcome>;
   /** Any program that must succeed; its output without the final newline. */
   must(argv: readonly string[], options?: RunOptions): Promise<string>;
   /** A bare repository below the folder; its path. */
@@ -84,6 +87,7 @@ function assemble(sandbox: Sandbox, engine: Engine, folder: string, env: Record<
     env,
     xingrin: (args, options) => run([process.execPath, ENTRY, ...args], options),
     docker: (args, options) => run(['docker', ...args], options),
+    run,
     must,
     async bareRepository(name) {
       const path = join(folder, `${name}.git`);
