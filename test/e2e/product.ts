@@ -186,7 +186,7 @@ async function hasten(root: string): Promise<void> {
   const text = await readFile(path, 'utf8');
   await writeFile(
     path,
-    text.replaceAll('interval: 2s', 'interval: 400ms').replaceAll(/start_period: \d+s/g, 'start_period: 2s'),
+    text.replaceAll('interval: 2s', 'interval: 1s').replaceAll(/start_period: \d+s/g, 'start_period: 2s'),
   );
   await writeFile(join(root, 'xingrin.yaml'), 'health:\n  timeout: 60\n  stable: 1\n');
 }

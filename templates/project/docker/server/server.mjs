@@ -1,6 +1,6 @@
 // The server of this product: what it is, and who works for it. Nothing but Node; what it knows lives in memory.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createServer, get } from 'node:http';
+import { createServer } from 'node:http';
 
 /** Built into the image: the version that runs, not the version somebody asked for. */
 const VERSION = process.env.IMAGE_TAG ?? 'unversioned';
@@ -165,18 +165,4 @@ function serve() {
   process.once('SIGINT', end);
 }
 
-/** Asks the running server of this container; ends with 0 if it answers. */
-function check() {
-  const request = get({ host: '127.0.0.1', port: PORT, path: '/livez', timeout: 1500 }, (response) => {
-    response.resume();
-    process.exitCode = response.statusCode === 200 ? 0 : 1;
-  });
-  request.on('timeout', () => request.destroy(new Error('no answer in time')));
-  request.on('error', (error) => {
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = 1;
-  });
-}
-
-if (process.argv[2] === 'check') check();
-else serve();
+serve();
