@@ -184,10 +184,7 @@ function assemble(
 async function hasten(root: string): Promise<void> {
   const path = join(root, 'docker/docker-compose.yml');
   const text = await readFile(path, 'utf8');
-  await writeFile(
-    path,
-    text.replaceAll('interval: 2s', 'interval: 1s').replaceAll(/start_period: \d+s/g, 'start_period: 2s'),
-  );
+  await writeFile(path, text.replaceAll('interval: 2s', 'interval: 1s'));
   await writeFile(join(root, 'xingrin.yaml'), 'health:\n  timeout: 60\n  stable: 1\n');
 }
 
