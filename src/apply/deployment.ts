@@ -1,6 +1,6 @@
 import { fail, UserError } from '../domain/errors.ts';
 import { envValue, parseEnvFile } from '../domain/env-file.ts';
-import { switchOrder } from '../domain/compose-model.ts';
+import { switchWaves } from '../domain/compose-model.ts';
 import { redact, soundsSecret } from '../domain/redact.ts';
 import { parseVersion } from '../domain/version.ts';
 import { createService, stopService, upService } from '../argv/compose.ts';
@@ -14,7 +14,7 @@ import {
   type Container,
 } from '../effects/engine.ts';
 import { readText, writeFileAtomic } from '../effects/files.ts';
-import { initScriptOf, openCompose } from '../observe/deployment.ts';
+import { composeProjectName, initScriptOf, openCompose } from '../observe/deployment.ts';
 import { formatHistory, readHistory, type Deployment, type History } from '../observe/history.ts';
 import type { Project } from '../observe/project.ts';
 import { isUnsetImageTag } from '../plan/env.ts';
@@ -81,7 +81,7 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
     }),
     'check-health': executor<{ readonly services: readonly string[]; readonly [key: string]: Json }>({
       async apply({ services }, context) {
-        const options = await healthOptions(project, await openCompose(project));
+        const options = await healthOptions(project);
         const together = { ...options, look: sharedLook(options.look) };
         await Promise.all(services.map((service) => waitUntilWell(service, together, context)));
         return 'done';
@@ -165,15 +165,17 @@ function holdExecutor(project: Project) {
       if (held.length === 0 || isUnsetImageTag(await envValueOf(project, 'IMAGE_TAG'))) return;
       const compose = await openCompose(project);
       const model = await compose.model();
-      const order = switchOrder(
-        model,
-        [...names].filter((name) => model.services[name] !== undefined),
-      );
-      for (const service of order) {
+      const there = [...names].filter((name) => model.services[name] !== undefined);
+      for (const wave of switchWaves(model, there)) {
+        const ends = await Promise.allSettled(wave.map((service) => bringBack(service)));
+        const failure = ends.find((end) => end.status === 'rejected');
+        if (failure !== undefined) throw failure.reason;
+      }
+      async function bringBack(service: string): Promise<void> {
         const before = held.find((each) => each.service === service);
         if (before?.running !== true) await putAtRest(compose, service);
         else if (before.well) await switchService(project, compose, service, context);
-        else await bringUp(compose, service, await healthOptions(project, compose), context);
+        else await bringUp(compose, service, await healthOptions(project), context);
       }
     },
   });
@@ -181,17 +183,31 @@ function holdExecutor(project: Project) {
 
 /** A service that did not run: its container as the files say if its image is still here, and in any case not running. */
 async function putAtRest(compose: Compose, service: string): Promise<void> {
-  await compose.exec(createService(compose.project, service));
-  const result = await compose.exec(stopService(compose.project, service));
+  const result = await oneAtATime(async () => {
+    await compose.exec(createService(compose.project, service));
+    return compose.exec(stopService(compose.project, service));
+  });
   if (result.code !== 0) composeFailed('stop', result.stderr);
 }
 
+/** Two `up` of one Compose project at once would both make its network. What takes long is to become healthy, and that goes side by side. */
+let turn: Promise<unknown> = Promise.resolve();
+function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+  const mine = turn.then(work, work);
+  turn = mine;
+  return mine;
+}
+
 async function bringUp(compose: Compose, service: string, options: HealthOptions, context: StepContext): Promise<void> {
-  const result = await compose.exec(upService(compose.project, service), {
-    signal: context.signal,
-    onLine: (line) => context.report({ detail: line }),
-  });
-  if (result.code !== 0) throw await startFailure(service, result.stderr, options);
+  const result = await oneAtATime(() =>
+    compose.exec(upService(compose.project, service), {
+      signal: context.signal,
+      onLine: (line) => context.report({ detail: line }),
+    }),
+  );
+  if (result.code === 0) return;
+  if (context.signal.aborted) throw new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' });
+  throw await startFailure(service, result.stderr, options);
 }
 
 async function switchService(
@@ -200,7 +216,7 @@ async function switchService(
   service: string,
   context: StepContext,
 ): Promise<'done' | 'unchanged'> {
-  const options = await healthOptions(project, compose);
+  const options = await healthOptions(project);
   const before = await running(options, service);
   await bringUp(compose, service, options, context);
   await waitUntilWell(service, options, context);
@@ -232,8 +248,8 @@ function sameContainers(before: readonly string[], after: readonly string[]): bo
   return before.length > 0 && before.length === after.length && before.every((each) => after.includes(each));
 }
 
-async function healthOptions(project: Project, compose: Compose): Promise<HealthOptions> {
-  const { name } = await compose.model();
+async function healthOptions(project: Project): Promise<HealthOptions> {
+  const name = await composeProjectName(project);
   const { timeout, stable } = project.config.health;
   const look = (): Promise<Container[]> => projectContainers(name);
   return { timeout, stable, secrets: await secretValues(project), look, log: lastLogLines };
@@ -303,8 +319,7 @@ function recordExecutor(project: Project, now: () => Date) {
       return { id: now().toISOString() };
     },
     async apply({ command, version, commit }, _context, { id }) {
-      const compose = await openCompose(project);
-      const containers = await projectContainers((await compose.model()).name);
+      const containers = await projectContainers(await composeProjectName(project));
       const images = Object.fromEntries(containers.map(({ image, imageId }) => [image, imageId]));
       const deployment: Deployment = { id, at: id, command, version: parseVersion(version, 'version'), commit, images };
       await writeHistory(project, (history) => [...history.filter((each) => each.id !== id), deployment]);

@@ -23,21 +23,22 @@ export function nameInFile(yaml: string): string | null {
 }
 
 /**
- * The order in which services are brought to a new version: each after what it depends on, and those that publish ports as
- * late as that allows, so that the front door answers with the old version until everything behind it is new.
+ * The order in which services are brought to a new version, in waves that go side by side: each service after what it depends on, and
+ * those that publish ports as late as that allows and one by one, so that the front door answers with the old version until everything
+ * behind it is new.
  */
-export function switchOrder(model: ComposeModel, wanted: readonly string[]): string[] {
-  const order: string[] = [];
+export function switchWaves(model: ComposeModel, wanted: readonly string[]): string[][] {
+  const waves: string[][] = [];
   const left = new Set(wanted);
   while (left.size > 0) {
     const ready = [...left].filter((service) => dependenciesOf(model, service).every((name) => !left.has(name))).sort();
+    const behind = ready.filter((service) => !publishesPorts(model, service));
     // Compose itself refuses circles; if one comes by, the names decide.
-    const next =
-      ready.find((service) => !publishesPorts(model, service)) ?? ready[0] ?? ([...left].sort()[0] as string);
-    order.push(next);
-    left.delete(next);
+    const wave = behind.length > 0 ? behind : [ready[0] ?? ([...left].sort()[0] as string)];
+    waves.push(wave);
+    for (const service of wave) left.delete(service);
   }
-  return order;
+  return waves;
 }
 
 /** A service and all that depend on it, directly or not. */

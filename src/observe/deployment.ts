@@ -3,7 +3,7 @@ import type { ComposeProject } from '../argv/compose.ts';
 import {
   changedServices,
   nameInFile,
-  switchOrder,
+  switchWaves,
   withDependents,
   bindSources,
   type ComposeModel,
@@ -42,8 +42,8 @@ export interface DeploymentFacts {
   readonly envExists: boolean;
   readonly env: EnvDraft;
   readonly projectName: string;
-  /** The services that take part, in the order in which they are switched. */
-  readonly services: readonly string[];
+  /** The services that take part, in the order in which they are switched: those of one wave side by side. */
+  readonly waves: readonly (readonly string[])[];
   /** Those of them that are not yet what the target wants. */
   readonly outdated: readonly string[];
   readonly images: readonly NeededImage[];
@@ -103,11 +103,11 @@ export async function observeDeployment(
     ownContainers(project, after.model.name),
     localImages(images.map(({ reference }) => reference)),
   ]);
-  const services = partOf(after.model, containers, before?.model ?? null, options);
+  const waves = partOf(after.model, containers, before?.model ?? null, options);
   const changed = changedServices(before?.model ?? null, after.model);
-  const outdated = services.filter(
-    (service) => changed.has(service) || !isCurrent(service, after.model, before?.hashes, containers, local),
-  );
+  const outdated = waves
+    .flat()
+    .filter((service) => changed.has(service) || !isCurrent(service, after.model, before?.hashes, containers, local));
   const certificate = await certificateFolder(project, after.model);
   return {
     target,
@@ -116,7 +116,7 @@ export async function observeDeployment(
     envExists: envText !== null,
     env,
     projectName: after.model.name,
-    services,
+    waves,
     outdated,
     images: images.map((image) => ({ ...image, missing: isMissing(image, local.get(image.reference)) })),
     present: [...new Set(containers.map(({ service }) => service))],
@@ -288,7 +288,7 @@ function partOf(
   containers: readonly Container[],
   before: ComposeModel | null,
   options: DeploymentOptions,
-): string[] {
+): string[][] {
   const without = options.frontend ? new Set<string>() : withDependents(model, 'frontend');
   const running = new Set(containers.map(({ service }) => service));
   const wanted = Object.keys(model.services).filter((service) => {
@@ -296,7 +296,7 @@ function partOf(
     if (options.all || running.size === 0 || running.has(service)) return true;
     return before !== null && before.services[service] === undefined;
   });
-  return switchOrder(model, wanted);
+  return switchWaves(model, wanted);
 }
 
 function isCurrent(

@@ -7,7 +7,7 @@ import * as steps from './steps.ts';
  * first. Empty if everything is already as the target wants it.
  */
 export function planDeployment(command: string, facts: DeploymentFacts): Plan {
-  const { target, checkout, env, outdated, present, services } = facts;
+  const { target, checkout, env, outdated, present, waves } = facts;
   const missing = facts.images.filter((image) => image.missing);
   const released = facts.images.filter((image) => image.digest !== null);
   const commit = target.commit ?? checkout?.commit ?? null;
@@ -22,10 +22,11 @@ export function planDeployment(command: string, facts: DeploymentFacts): Plan {
   if (env.changed)
     plan.push(facts.envExists ? steps.writeEnv(target.version, env.added) : steps.createEnv(target.version));
   if (facts.certificateFolder !== null) plan.push(steps.makeCertificate(facts.certificateFolder));
-  for (const service of services.filter((each) => outdated.includes(each))) {
-    plan.push(steps.switchService(service, target.version, present.includes(service)));
+  for (const wave of waves) {
+    const switched = wave.filter((service) => outdated.includes(service));
+    plan.push(...steps.switchServices(switched, target.version, present));
   }
-  if (touches) plan.push(steps.checkHealth(services));
+  if (touches) plan.push(steps.checkHealth(waves.flat()));
   if (facts.initializes && outdated.length > 0) plan.push(steps.initializeData());
   if (changes && facts.deploys) plan.push(steps.recordDeployment(command, target.version, commit));
   return makePlan({ command, from: facts.current, to: target.version, commit, steps: plan });

@@ -67,11 +67,22 @@ export function makeCertificate(folder: string): Step {
   return step('certificate', { en: 'make a TLS certificate', zh: '生成 TLS 证书' }, { folder });
 }
 
-export function switchService(service: string, version: Version, present: boolean): Step {
-  const title = present
-    ? { en: `switch ${service} to ${version}`, zh: `切换 ${service} 到 ${version}` }
-    : { en: `start ${service}`, zh: `启动 ${service}` };
-  return step('switch-service', title, { service });
+/**
+ * One step a service, side by side.
+ *
+ * @param present the services that have a container now
+ */
+export function switchServices(services: readonly string[], version: Version, present: readonly string[]): Step[] {
+  const wave = {
+    en: `switch ${services.join(', ')} side by side`,
+    zh: `同时切换 ${services.join('、')}`,
+  };
+  return services.map((service) => {
+    const title = present.includes(service)
+      ? { en: `switch ${service} to ${version}`, zh: `切换 ${service} 到 ${version}` }
+      : { en: `start ${service}`, zh: `启动 ${service}` };
+    return step('switch-service', title, { service }, services.length > 1 ? { wave } : {});
+  });
 }
 
 export function checkHealth(services: readonly string[]): Step {

@@ -21,6 +21,18 @@ export interface ReleaseChanges {
   readonly lock?: boolean;
 }
 
+const SMALL_SERVICE = `
+    image: \${DOCKER_USER:-yyhuni}/xingrin-frontend:\${IMAGE_TAG:?is empty}
+    restart: always
+    read_only: true
+`;
+
+/** Changes that leave two services, each up as soon as it is started: for tests that deploy many times. */
+export const SMALL_STACK: Readonly<Record<string, string>> = {
+  'docker/docker-compose.yml': `name: small\nservices:\n  one:${SMALL_SERVICE}  two:${SMALL_SERVICE}`,
+  'xingrin.yaml': 'health:\n  timeout: 30\n  stable: 0\n',
+};
+
 /** What `init` writes, published by hand: a bare remote, a checkout to release from, images in the rig's registry. */
 export interface Product {
   readonly rig: Rig;

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../src/effects/clock.ts';
 import { exists } from '../../src/effects/files.ts';
 import { openRig, type Outcome, type Rig } from './rig.ts';
-import { journalIsClosed, killedAtWrite, releaseProject, snapshot, type ReleaseProject } from './release-project.ts';
+import { journalIsClosed, killedAtWrite } from './kill.ts';
+import { releaseProject, snapshot, type ReleaseProject } from './release-project.ts';
 
 const ENTRY = new URL('../../bin/xingrin.js', import.meta.url).pathname;
 

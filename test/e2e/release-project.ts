@@ -1,6 +1,5 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import type { Outcome, Rig, RunOptions } from './rig.ts';
 
 /** A project to release from: a checkout and its bare remote. */
@@ -89,42 +88,4 @@ export async function snapshot(project: ReleaseProject): Promise<string> {
   const status = await project.git('status', '--porcelain');
   const head = await project.git('rev-parse', 'HEAD');
   return [local, status, head, await project.there('for-each-ref')].join('\n--\n');
-}
-
-/** Whether every operation in the journal has an end. */
-export async function journalIsClosed(project: ReleaseProject): Promise<boolean> {
-  const folder = join(project.root, '.xingrin', 'journal');
-  const names = await readdir(folder).catch(() => []);
-  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
-  return texts.every((text) => text.trimEnd().split('\n').at(-1)?.includes('"type":"end"'));
-}
-
-/**
- * Runs xingrin and kills it with -9 at its `when`-th write to disk: the journal, the lock and every state file wait for the disk,
- * so that one after the other every moment between two effects is met. Null if it ended before that.
- */
-export async function killedAtWrite(
-  rig: Rig,
-  project: ReleaseProject,
-  args: readonly string[],
-  when: number,
-): Promise<Outcome | null> {
-  const entry = new URL('../../bin/xingrin.js', import.meta.url).pathname;
-  const strace = ['--follow-forks', '--quiet=all', '--trace=fsync', '--output=/dev/null'];
-  const inject = `--inject=fsync:signal=KILL:when=${when}`;
-  const { exitCode, signal, stdout, stderr } = await execa(
-    'strace',
-    [...strace, inject, process.execPath, entry, ...args],
-    {
-      reject: false,
-      extendEnv: false,
-      cwd: project.root,
-      stdin: 'ignore',
-      // One thread for files, since the calls are counted thread by thread.
-      env: { ...rig.env, DOCKER_USER: project.repository, UV_THREADPOOL_SIZE: '1' },
-    },
-  );
-  if (exitCode === 0) return null;
-  if (signal !== 'SIGKILL') throw new Error(`not killed, but ${exitCode ?? signal}:\n${stderr}`);
-  return { exitCode: 137, stdout, stderr };
 }

@@ -2,7 +2,8 @@ import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRig, type Rig } from './rig.ts';
-import { journalIsClosed, killedAtWrite, releaseProject, snapshot, type ReleaseProject } from './release-project.ts';
+import { journalIsClosed, killedAtWrite } from './kill.ts';
+import { releaseProject, snapshot, type ReleaseProject } from './release-project.ts';
 
 let rig: Rig;
 beforeAll(async () => {
