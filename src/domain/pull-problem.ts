@@ -1,0 +1,84 @@
+import type { Text } from './text.ts';
+
+/** Why an engine could not get an image. */
+export type PullProblem = 'disk' | 'login' | 'missing' | 'name' | 'certificate' | 'network' | 'other';
+
+/**
+ * The engine has one exit code for all of it, and tells the rest in words of its own, always English; registries add theirs. The first
+ * that fits counts: a full disk is told at the end of many other lines.
+ */
+const SIGNS: readonly (readonly [PullProblem, RegExp])[] = [
+  ['disk', /no space left on device|disk quota exceeded/i],
+  ['login', /unauthorized|authentication required|no basic auth|access denied|access to the resource is denied/i],
+  ['missing', /manifest unknown|manifest for .* not found|not found: manifest|no matching manifest|: not found/i],
+  ['name', /no such host|server misbehaving|name resolution/i],
+  ['certificate', /x509|certificate|server gave HTTP response to HTTPS client/i],
+  [
+    'network',
+    /refused|timeout|timed out|deadline exceeded|unreachable|no route to host|reset by peer|\bEOF\b|broken pipe/i,
+  ],
+];
+
+/** What went wrong, from what `docker pull` wrote to stderr. */
+export function pullProblem(told: string): PullProblem {
+  return SIGNS.find(([, sign]) => sign.test(told))?.[0] ?? 'other';
+}
+
+/** In the user's terms: what is so, and what mends it. */
+export function pullProblemText(problem: PullProblem, registry: string, image: string): { said: Text; mend: Text } {
+  switch (problem) {
+    case 'disk':
+      return {
+        said: { en: 'its disk is full', zh: '磁盘已满' },
+        mend: {
+          en: 'make room there: xingrin prune, or docker system df',
+          zh: '请腾出空间:xingrin prune 或 docker system df',
+        },
+      };
+    case 'login':
+      return {
+        said: {
+          en: `${registry} wants a login for it, or there is no such image`,
+          zh: `${registry} 要求登录,或该镜像不存在`,
+        },
+        mend: { en: `log in there: docker login ${registry}`, zh: `请在该主机上登录:docker login ${registry}` },
+      };
+    case 'missing':
+      return {
+        said: {
+          en: `${registry} has no such image tag for this machine`,
+          zh: `${registry} 上没有适合该主机的此镜像标签`,
+        },
+        mend: {
+          en: 'was this version published? xingrin doctor tells',
+          zh: '该版本是否已发布?可用 xingrin doctor 检查',
+        },
+      };
+    case 'name':
+      return {
+        said: { en: `it cannot find the address of ${registry}`, zh: `无法解析 ${registry} 的地址` },
+        mend: { en: 'check its name servers: /etc/resolv.conf', zh: '请检查该主机的域名服务器:/etc/resolv.conf' },
+      };
+    case 'certificate':
+      return {
+        said: { en: `it does not trust the certificate of ${registry}`, zh: `不信任 ${registry} 的证书` },
+        mend: {
+          en: `put its authority into /etc/docker/certs.d/${registry}/ca.crt there`,
+          zh: `请把其 CA 证书放到该主机的 /etc/docker/certs.d/${registry}/ca.crt`,
+        },
+      };
+    case 'network':
+      return {
+        said: { en: `it cannot reach ${registry}`, zh: `无法连接 ${registry}` },
+        mend: {
+          en: 'check its network, proxy and firewall; xingrin doctor looks from there',
+          zh: '请检查该主机的网络、代理和防火墙;xingrin doctor 会从该主机检查',
+        },
+      };
+    case 'other':
+      return {
+        said: { en: 'Docker there refused', zh: '该主机的 Docker 拒绝了' },
+        mend: { en: `try it there: docker pull ${image}`, zh: `可在该主机上尝试:docker pull ${image}` },
+      };
+  }
+}
