@@ -1,5 +1,5 @@
 // Bundles the command into dist/: main.cjs, which answers `--version` and `--help` at once, and behind it cli.js with lazily
-// loaded chunks.
+// loaded chunks; and server.mjs, the control plane in one file.
 import { spawnSync } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
@@ -20,6 +20,11 @@ const common = {
   logLevel: 'warning',
 };
 
+// CommonJS dependencies call require() for node's own modules and ask where they are.
+const REQUIRE = {
+  js: "import { createRequire as xingrinRequire } from 'node:module'; const require = xingrinRequire(import.meta.url); const __dirname = import.meta.dirname;",
+};
+
 await rm('dist', { recursive: true, force: true });
 await build({
   ...common,
@@ -27,10 +32,7 @@ await build({
   splitting: true,
   format: 'esm',
   external: ['cpu-features', './crypto/build/Release/sshcrypto.node'],
-  // CommonJS dependencies call require() for node's own modules and ask where they are.
-  banner: {
-    js: "import { createRequire as xingrinRequire } from 'node:module'; const require = xingrinRequire(import.meta.url); const __dirname = import.meta.dirname;",
-  },
+  banner: REQUIRE,
 });
 await build({
   ...common,
@@ -44,6 +46,16 @@ await build({
       setup: ({ onResolve }) => onResolve({ filter: /\/cli\.ts$/ }, () => ({ path: './cli.js', external: true })),
     },
   ],
+});
+// The control plane in one file: what `init` puts into a project, whose image needs nothing beside it.
+await build({
+  ...common,
+  entryPoints: { server: 'src/server/main.ts' },
+  format: 'esm',
+  outExtension: { '.js': '.mjs' },
+  sourcemap: false,
+  external: ['cpu-features', './crypto/build/Release/sshcrypto.node'],
+  banner: REQUIRE,
 });
 for (const language of ['en', 'zh']) {
   const { stdout, status } = spawnSync(process.execPath, ['bin/xingrin.js', '--help', '--lang', language], {

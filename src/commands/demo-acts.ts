@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { setEnvValues } from '../domain/env-file.ts';
+import { envValue, parseEnvFile, setEnvValues } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import type { Text } from '../domain/text.ts';
 import { until } from '../effects/clock.ts';
@@ -55,10 +55,13 @@ export const PERFORM: Readonly<Record<ActName, Perform>> = {
   },
   async heartbeat(stage) {
     const door = await openDoor(stage);
+    const envFile = join(stage.project.server, 'docker', '.env');
+    const token = envValue(parseEnvFile((await readText(envFile)) ?? '', envFile), 'ADMIN_TOKEN') ?? '';
     let online = 0;
     await until('the first heartbeat', HEARTBEAT_LIMIT, async () => {
       stage.signal.throwIfAborted();
-      const { workers } = workersSchema.parse(JSON.parse((await enter(door, '/api/workers/')) ?? '{"workers":[]}'));
+      const answer = await enter(door, '/api/workers/', token);
+      const { workers } = workersSchema.parse(JSON.parse(answer ?? '{"workers":[]}'));
       online = workers.filter(({ status, version }) => status === 'online' && version === FIRST).length;
       return online > 0;
     });

@@ -70,8 +70,8 @@ async function plan(options: InitOptions): Promise<InitPlan> {
     if (await exists(join(root, entry.target))) kept.push(entry.target);
     else {
       await requireFolderPath(root, dirname(entry.target));
-      const text = await readPart(source, join('templates', 'project', entry.source));
-      create.push({ ...entry, text: renderTemplate(text, values) });
+      const text = await readPart(source, entry.source);
+      create.push({ ...entry, text: entry.filled ? renderTemplate(text, values) : text });
     }
   }
   return { root, create, kept };

@@ -2,10 +2,12 @@ import { fail } from './errors.ts';
 
 /** One file of the project that `xingrin init` writes. */
 export interface TemplateEntry {
-  /** Its path below `templates/project/`. */
+  /** Its path in the package. */
   readonly source: string;
   /** Its path below the new project, with forward slashes. */
   readonly target: string;
+  /** Whether it has placeholders. */
+  readonly filled: boolean;
   readonly mode: number;
 }
 
@@ -44,13 +46,20 @@ const PATHS = [
   'README.md',
 ] as const;
 
-/** npm leaves every `.gitignore` out of a package, so ours travels under another name. */
-const SOURCES: Readonly<Record<string, string>> = { '.gitignore': 'gitignore' };
+const FOLDER = 'templates/project';
+
+/** What is not found under its own name: npm leaves every `.gitignore` out of a package, and the control plane is built. */
+const SOURCES: Readonly<Record<string, string>> = {
+  '.gitignore': `${FOLDER}/gitignore`,
+  'docker/server/server.mjs': 'dist/server.mjs',
+};
 
 export function templateEntries(): TemplateEntry[] {
   return PATHS.map((target) => ({
-    source: SOURCES[target] ?? target,
+    source: SOURCES[target] ?? `${FOLDER}/${target}`,
     target,
+    // A program has no places to fill in.
+    filled: !target.endsWith('.mjs'),
     mode: target.endsWith('.sh') ? 0o755 : 0o644,
   }));
 }

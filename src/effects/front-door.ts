@@ -26,14 +26,16 @@ const PATIENCE = 10_000;
 /**
  * A GET through the front door on a connection of its own, with its certificate verified.
  *
+ * @param token shown as a bearer token
  * @param limit milliseconds for the whole answer
  * @returns the body of an answer with status 200; null for every other one, and where none came
  */
-export function enter(door: FrontDoor, path: string, limit = PATIENCE): Promise<string | null> {
+export function enter(door: FrontDoor, path: string, token?: string, limit = PATIENCE): Promise<string | null> {
   return new Promise((resolve) => {
     const { host, port, authority: ca } = door;
     const signal = AbortSignal.any([door.signal, AbortSignal.timeout(limit)]);
-    const asked = request({ host, port, path, ca, agent: false, signal }, (answer) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const asked = request({ host, port, path, ca, headers, agent: false, signal }, (answer) => {
       let body = '';
       answer.setEncoding('utf8');
       answer.on('data', (text: string) => (body += text));

@@ -179,7 +179,7 @@ describe('from a checkout to a running stack, forward and back', () => {
       'install v1.0.0',
     ]);
     const logs = await server.ok(['logs', 'server']);
-    expect((logs.data['lines'] as string[]).join('\n')).toContain('server v1.0.0 on port 8888');
+    expect((logs.data['lines'] as string[]).join('\n')).toContain('"message":"serving","port":8888,"version":"v1.0.0"');
     const unknown = await server.json(['logs', 'nobody']);
     expect(unknown).toMatchObject({ exitCode: 2, error: { code: 'USAGE' } });
     expect(unknown.error?.hint).toContain('nginx');

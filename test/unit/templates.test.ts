@@ -225,6 +225,7 @@ describe('the compose files', () => {
     const { services } = production();
     expect(services['nginx']?.ports).toEqual(['${PUBLIC_PORT:-8083}:8083']);
     expect(services['agent']?.volumes).toEqual(['/proc:/host/proc:ro']);
+    expect(services['server']?.volumes).toEqual(['..:/project:ro', '../.xingrin:/project/.xingrin']);
     for (const name of ['server', 'frontend', 'agent']) expect(services[name]?.ports).toBeUndefined();
   });
 
@@ -256,7 +257,8 @@ describe('.env.example', () => {
   test('has empty places for what install decides, and marks its secret', () => {
     const values = parseEnv(read('docker/.env.example'));
     expect(values).toMatchObject({ IMAGE_TAG: '', TASK_EXECUTOR_IMAGE: '', DOCKER_USER: 'yyhuni', AGENT_TOKEN: '' });
-    expect(read('docker/.env.example')).toMatch(/^# xingrin:secret\nAGENT_TOKEN=$/m);
+    for (const secret of ['AGENT_TOKEN', 'ADMIN_TOKEN'])
+      expect(read('docker/.env.example')).toContain(`# xingrin:secret\n${secret}=\n`);
   });
 });
 

@@ -4,14 +4,16 @@ import { describe, expect, test } from 'vitest';
 import { UserError } from '../../../src/domain/errors.ts';
 import { parseProjectName, projectNameOf, renderTemplate, templateEntries } from '../../../src/domain/template.ts';
 
-const FOLDER = join(import.meta.dirname, '../../../templates/project');
+const PACKAGE = join(import.meta.dirname, '../../..');
+const FOLDER = join(PACKAGE, 'templates/project');
 const VALUES = { PROJECT: 'shop', XINGRIN_VERSION: '1.2.3' };
 
 describe('templateEntries', () => {
-  test('lists exactly what the templates folder holds', () => {
+  test('lists exactly what the templates folder holds, and the control plane that is built', () => {
     const files = readdirSync(FOLDER, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .map((entry) => relative(FOLDER, join(entry.parentPath, entry.name)));
+      .map((entry) => relative(PACKAGE, join(entry.parentPath, entry.name)))
+      .concat('dist/server.mjs');
     expect(templateEntries().map((entry) => entry.source)).toHaveLength(files.length);
     expect(new Set(templateEntries().map((entry) => entry.source))).toEqual(new Set(files));
   });
@@ -20,7 +22,12 @@ describe('templateEntries', () => {
     expect(templateEntries().filter(({ source }) => /(^|\/)(\.gitignore|\.npmignore|\.npmrc)$/.test(source))).toEqual(
       [],
     );
-    expect(templateEntries()).toContainEqual({ source: 'gitignore', target: '.gitignore', mode: 0o644 });
+    expect(templateEntries()).toContainEqual({
+      source: 'templates/project/gitignore',
+      target: '.gitignore',
+      filled: true,
+      mode: 0o644,
+    });
   });
 
   test('makes scripts executable and nothing else', () => {
