@@ -6,6 +6,7 @@ import { pruneExecutors } from './prune.ts';
 import { hostPartExecutors } from './host-parts.ts';
 import { releaseExecutors } from './release.ts';
 import type { Executors } from './step.ts';
+import { workerRemovalExecutors } from './worker-removal.ts';
 import { workerExecutors } from './workers.ts';
 
 /** Everything that can happen to a project. Recovery must know them all, whoever wrote the journal. */
@@ -16,6 +17,7 @@ export function executorsFor(project: Project): Executors {
     ...backupExecutors(project),
     ...hostPartExecutors(),
     ...workerExecutors(project),
+    ...workerRemovalExecutors(project),
     ...pruneExecutors(project),
     ...doctorExecutors(project),
   };

@@ -40,4 +40,34 @@ export function declareFleet({ t, heading, group }: Declare): void {
     async () => (await import('../commands/worker-show.ts')).workerShowCommand,
     ([name = '']) => ({ name }),
   );
+  command(
+    'remove <name>',
+    { en: 'take a host out: its agent, our key there, its entry', zh: '移除一台主机:其 agent、本项目的公钥及清单条目' },
+    async () => (await import('../commands/worker-remove.ts')).workerRemoveCommand,
+    ([name = ''], flags: { name: string; force?: boolean }) => ({ ...flags, name }),
+  ).option('--force', t({ en: 'also if it cannot be reached', zh: '即使无法连接也移除' }));
+  const exec = command(
+    'exec [args...]',
+    { en: 'run a program on many workers: worker exec -- PROGRAM ARGUMENT…', zh: '在多台 worker 上执行程序' },
+    async () => (await import('../commands/worker-exec.ts')).workerExecCommand,
+    (args, flags: { hosts?: string; parallel?: string; timeout?: string; args: readonly string[] }) => ({
+      ...flags,
+      args,
+    }),
+  );
+  const logs = command(
+    'logs',
+    { en: 'show what the agents wrote', zh: '查看 agent 的日志' },
+    async () => (await import('../commands/worker-exec.ts')).workerLogsCommand,
+    (_args, flags: { hosts?: string; parallel?: string; timeout?: string; tail?: string }) => flags,
+  ).option('--tail <lines>', t({ en: 'so many of the last lines; 50 if absent', zh: '最后若干行,默认 50' }));
+  for (const each of [exec, logs]) {
+    each
+      .option(
+        '--hosts <glob>',
+        t({ en: "names or hosts: 'eu-*,!eu-3'; all if absent", zh: "名称或主机:'eu-*,!eu-3',默认全部" }),
+      )
+      .option('--parallel <n>', t({ en: 'so many at a time; 32 if absent', zh: '并行数,默认 32' }))
+      .option('--timeout <seconds>', t({ en: 'for each host; 300 if absent', zh: '每台主机的时限(秒),默认 300' }));
+  }
 }

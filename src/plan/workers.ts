@@ -1,5 +1,5 @@
 import { addressOf, type Worker } from '../domain/inventory.ts';
-import { MAIN_HOST, type Json, type Step } from './plan.ts';
+import { makePlan, MAIN_HOST, type Json, type Plan, type Step } from './plan.ts';
 
 export function makeProjectKey(): Step {
   return {
@@ -44,4 +44,31 @@ export function recordWorker(worker: Worker, fingerprint: string): Step {
 
 function plain(worker: Worker): Json {
   return { ...worker, jumps: worker.jumps.map((each) => ({ ...each })) };
+}
+
+/** @param reachable whether the host can be logged in to; if not, only the inventory changes */
+export function planRemoval(worker: Worker, reachable: boolean): Plan {
+  const { name } = worker;
+  const params = { worker: plain(worker) };
+  const there: Step = {
+    kind: 'remove-agent',
+    title: { en: `remove the agent on ${name}`, zh: `移除 ${name} 上的 agent` },
+    host: name,
+    params,
+  };
+  const here: Step = {
+    kind: 'forget-worker',
+    title: { en: `take ${name} out of the inventory`, zh: `从清单中移除 ${name}` },
+    host: MAIN_HOST,
+    params,
+    undone: { en: 'the inventory is as before', zh: '清单已恢复原状' },
+  };
+  const key: Step = {
+    kind: 'remove-key',
+    title: { en: `take the project's key off ${name}`, zh: `从 ${name} 移除本项目的公钥` },
+    host: name,
+    params,
+  };
+  const steps = reachable ? [there, here, key] : [here];
+  return makePlan({ command: 'worker remove', from: null, to: name, commit: null, steps });
 }

@@ -128,3 +128,89 @@ describe('worker add', () => {
     expect(await xingrin(...add, '--', '-oProxyCommand=id')).toMatchObject({ exitCode: 2 });
   });
 });
+
+describe('the workers of an inventory', () => {
+  /** w1 is 一号🚀, w2 shows another host key than its pinned one since it was changed. */
+  test('run a program side by side, each line with its host; what hosts said is in the document', async () => {
+    const hostile = ['printf', '%s\\n', 'a"b', '$(reboot)', '中文'];
+    const shown = await xingrin('worker', 'exec', '--hosts', '一号*', '--', ...hostile);
+    expect(shown).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(shown.stdout.split('\n')).toEqual(['一号🚀 | a"b', '一号🚀 | $(reboot)', '一号🚀 | 中文']);
+    const some = await xingrin('--json', 'worker', 'exec', '--', 'hostname');
+    expect(document(some)).toMatchObject({
+      exitCode: 3,
+      error: { code: 'PARTIAL', message: expect.stringContaining('second') },
+      data: {
+        hosts: [
+          { host: '一号🚀', exitCode: 0, stdout: 'w1\n', error: null },
+          { host: 'second', exitCode: null, error: expect.stringContaining('host key') },
+        ],
+      },
+    });
+    const failed = await xingrin('--json', 'worker', 'exec', '--hosts', '!second', '--', 'sh', '-c', 'exit 9');
+    expect(document(failed)).toMatchObject({ exitCode: 1, data: { hosts: [{ exitCode: 9 }] } });
+    const slow = await xingrin(
+      '--json',
+      'worker',
+      'exec',
+      '--hosts',
+      w1.address,
+      '--timeout',
+      '1',
+      '--',
+      'sleep',
+      '60',
+    );
+    expect(document(slow)).toMatchObject({ exitCode: 4, error: { code: 'TIMEOUT' } });
+    for (const flags of [
+      ['--parallel', '0'],
+      ['--timeout', 'x'],
+      ['--hosts', 'nobody*'],
+    ])
+      expect(await xingrin('worker', 'exec', ...flags, '--', 'true')).toMatchObject({ exitCode: 2 });
+  });
+
+  test('are removed: agent, key and entry go; what is not ours stays, and so do the ids', async () => {
+    const run = ['docker', 'run', '--detach', '--restart=always'];
+    await w1.must([
+      ...run,
+      '--name',
+      'xingrin-agent',
+      '--label',
+      'xingrin.project=docker',
+      'busybox:1.37',
+      'sh',
+      '-c',
+      'echo beating; sleep 600',
+    ]);
+    await w1.must([...run, '--name', 'theirs', 'busybox:1.37', 'sleep', '600']);
+    expect((await xingrin('worker', 'logs', '--hosts', '一号*')).stdout).toBe('一号🚀 | beating');
+    const key = (await readFile(join(root, '.xingrin', 'keys', 'id_ed25519.pub'), 'utf8')).trim();
+    const removed = await xingrin('--yes', '--json', 'worker', 'remove', '一号🚀');
+    expect(document(removed)).toMatchObject({ exitCode: 0, data: { removed: { id: 2, name: '一号🚀' } } });
+    expect(await w1.must(['docker', 'ps', '--all', '--format', '{{.Names}}'])).toBe('theirs');
+    expect(await authorized(w1)).not.toContain(key);
+    expect((await authorized(w1)).trim()).not.toBe('');
+    expect(document(await xingrin('--json', 'worker', 'list')).data['workers']).toMatchObject([{ name: 'second' }]);
+
+    const refused = await xingrin('--yes', '--json', 'worker', 'remove', 'second');
+    expect(document(refused)).toMatchObject({
+      exitCode: 4,
+      error: { code: 'HOST_KEY', hint: expect.stringContaining('--force') },
+    });
+    expect(await inventory()).toContain('second');
+    expect(await xingrin('--yes', 'worker', 'remove', 'second', '--force')).toMatchObject({ exitCode: 0 });
+    expect(await inventory()).not.toContain('second');
+    const again = await xingrin(
+      '--yes',
+      '--json',
+      'worker',
+      'add',
+      w1.destination,
+      '--identity',
+      w1.identity,
+      '--no-bootstrap',
+    );
+    expect(document(again)).toMatchObject({ exitCode: 0, data: { worker: { id: 4 } } });
+  });
+});

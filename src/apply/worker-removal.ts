@@ -1,0 +1,72 @@
+import { removeKeyArgv } from '../argv/authorized-keys.ts';
+import { UserError } from '../domain/errors.ts';
+import { parseInventory, withoutWorker, withWorker, type Worker } from '../domain/inventory.ts';
+import { readText, writeFileAtomic } from '../effects/files.ts';
+import { readPublicKey } from '../effects/project-key.ts';
+import { composeProjectName } from '../observe/deployment.ts';
+import type { Project } from '../observe/project.ts';
+import type { Json } from '../plan/plan.ts';
+import { takeAgentAway } from './agent-swap.ts';
+import { unattendedAccess, type HostAccess } from './host-access.ts';
+import { executor, type Executors } from './step.ts';
+
+type Params = { readonly worker: Worker & { readonly [key: string]: Json } };
+
+/** Milliseconds for one small command over there. */
+const LIMIT = 30_000;
+
+/** Taking a worker out of the fleet. What tasks left there, and what is not ours, stays. */
+export function workerRemovalExecutors(project: Project, access: HostAccess = unattendedAccess(project)): Executors {
+  return {
+    // Not put back: whoever removes a worker, and is cut short, removes it again.
+    'remove-agent': executor<Params>({
+      async apply({ worker }) {
+        const host = { name: worker.name, connect: () => access.connect(worker) };
+        await takeAgentAway(host, await composeProjectName(project));
+        return 'done';
+      },
+    }),
+    'forget-worker': executor<Params>({
+      async apply({ worker }) {
+        await writeInventory(project, withoutWorker(await readText(project.inventoryFile), worker.id));
+        return 'done';
+      },
+      async undo({ worker }) {
+        await writeInventory(project, withWorker(await readText(project.inventoryFile), worker));
+      },
+    }),
+    // The last one: a key that could not be taken away is told, and keeps nobody in the fleet.
+    'remove-key': executor<Params>({
+      async apply({ worker }, { signal }) {
+        const key = await readPublicKey(project.keys);
+        if (key === null) return 'unchanged';
+        try {
+          const connection = await access.connect(worker);
+          const { code, stderr } = await connection.exec(removeKeyArgv(key), { timeout: LIMIT, signal });
+          if (code === 0) return 'done';
+          access.failed(worker.name, keyStays(worker, stderr));
+        } catch (error) {
+          if (!(error instanceof UserError) || error.code === 'INTERRUPTED') throw error;
+          access.failed(worker.name, error);
+        }
+        return 'unchanged';
+      },
+    }),
+  };
+}
+
+function keyStays(worker: Worker, evidence: string): UserError {
+  return new UserError(
+    'FAILED',
+    {
+      en: `the project's key could not be taken out of ~/.ssh/authorized_keys on ${worker.name}`,
+      zh: `无法从 ${worker.name} 的 ~/.ssh/authorized_keys 中移除本项目的公钥`,
+    },
+    { host: worker.name, evidence },
+  );
+}
+
+async function writeInventory(project: Project, text: string): Promise<void> {
+  parseInventory(text, project.inventoryFile);
+  await writeFileAtomic(project.inventoryFile, text, { mode: 0o600 });
+}
