@@ -3,6 +3,7 @@ import { backupExecutors } from './backups.ts';
 import { deploymentExecutors } from './deployment.ts';
 import { doctorExecutors } from './doctor.ts';
 import { pruneExecutors } from './prune.ts';
+import { fleetExecutors } from './fleet.ts';
 import { hostPartExecutors } from './host-parts.ts';
 import { releaseExecutors } from './release.ts';
 import type { Executors } from './step.ts';
@@ -17,6 +18,7 @@ export function executorsFor(project: Project): Executors {
     ...backupExecutors(project),
     ...hostPartExecutors(),
     ...workerExecutors(project),
+    ...fleetExecutors(project),
     ...workerRemovalExecutors(project),
     ...pruneExecutors(project),
     ...doctorExecutors(project),

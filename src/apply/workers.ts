@@ -80,7 +80,7 @@ export function workerExecutors(project: Project, access: WorkerAccess = unatten
 }
 
 /** Writes the inventory whole, for its owner's eyes only. Throws BAD_CONFIG (exit 2) rather than writing one that cannot be read. */
-async function writeInventory(project: Project, text: string): Promise<void> {
+export async function writeInventory(project: Project, text: string): Promise<void> {
   parseInventory(text, project.inventoryFile);
   await writeFileAtomic(project.inventoryFile, text, { mode: 0o600 });
 }

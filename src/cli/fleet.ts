@@ -17,6 +17,7 @@ export function declareFleet({ t, heading, group }: Declare): void {
         passwordStdin?: boolean;
         jump?: string;
         bootstrap?: boolean;
+        installDocker?: boolean;
       },
     ) => ({ ...flags, destination }),
   )
@@ -27,6 +28,10 @@ export function declareFleet({ t, heading, group }: Declare): void {
       t({ en: 'read a password once, to install a key', zh: '从标准输入读取一次密码,用于安装公钥' }),
     )
     .option('--jump <hosts>', t({ en: 'servers on the way, several with commas', zh: '途经的跳板机,多个用逗号分隔' }))
+    .option(
+      '--install-docker',
+      t({ en: "install Docker there from its distribution's packages", zh: '从其发行版软件源安装 Docker' }),
+    )
     .option('--no-bootstrap', t({ en: 'write it into the inventory only', zh: '只写入清单' }));
   command(
     'list',
@@ -39,6 +44,15 @@ export function declareFleet({ t, heading, group }: Declare): void {
     { en: 'show one worker', zh: '显示一个 worker' },
     async () => (await import('../commands/worker-show.ts')).workerShowCommand,
     ([name = '']) => ({ name }),
+  );
+  command(
+    'update [names...]',
+    {
+      en: 'bring workers (all if none is named) to the version of the main server',
+      zh: '把 worker(默认全部)更新到主服务器的版本',
+    },
+    async () => (await import('../commands/worker-update.ts')).workerUpdateCommand,
+    (names) => ({ names }),
   );
   command(
     'remove <name>',

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { resolve } from 'node:path';
+import { fleetExecutors } from '../apply/fleet.ts';
 import { workerExecutors, type WorkerAccess } from '../apply/workers.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import {
@@ -28,6 +29,10 @@ import { readFirstLine } from '../effects/standard-input.ts';
 import { hostKeyDiffers } from '../effects/transport.ts';
 import { localWorkerName, readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
+import { agentSpecFor } from '../observe/agent-spec.ts';
+import { readInstalled, type Installed } from '../observe/worker-images.ts';
+import { observeWorkers } from '../observe/workers.ts';
+import { checkHost, installDocker, pullOnWorker, swapAgent } from '../plan/fleet.ts';
 import { makePlan, type Step } from '../plan/plan.ts';
 import { installKey, makeProjectKey, recordWorker } from '../plan/workers.ts';
 import { workerData } from '../ui/workers.ts';
@@ -47,9 +52,14 @@ export interface WorkerAddOptions {
   readonly jump?: string;
   /** False: inventory only. */
   readonly bootstrap?: boolean;
+  /** Install Docker there if it is missing. */
+  readonly installDocker?: boolean;
 }
 
-/** Adds a host to the fleet: pins its host key, lets the project's key in there, writes it into the inventory. */
+/**
+ * Adds a host to the fleet: pins its host key, lets the project's key in there, writes it into the inventory, brings its images and
+ * its agent to the version of the main server.
+ */
 export async function workerAddCommand(session: Session, options: WorkerAddOptions): Promise<Report> {
   const project = await openProject(session.globals.project);
   const password = options.passwordStdin === true ? await readPassword(session) : undefined;
@@ -64,18 +74,25 @@ async function propose(
   ring: KeyRing,
 ): Promise<Proposal> {
   const inventory = await readInventory(project);
+  const installed = options.bootstrap === false ? null : await readInstalled(project);
   const place = await placeOf(options);
   const existing = workerAt(inventory, place);
   const name = existing?.name ?? (await freeName(project, inventory, options.name, place.host));
   const way = await pinnedWay(session, inventory, name, existing?.jumps ?? place.jumps, ring);
   const asked: Worker = { ...(existing ?? { ...place, id: nextId(inventory), name, hostKey: null }), jumps: way };
   const worker = { ...asked, hostKey: await shownKey(asked, ring) };
+  // Whatever keeps agents from finding the server is told before anything is done.
+  if (installed !== null) await agentSpecFor(project, worker, installed.version);
   const steps: Step[] = [];
   if (!(await letsKeyIn(project, worker, existing, ring))) {
     if ((await readPublicKey(project.keys)) === null) steps.push(makeProjectKey());
     steps.push(installKey(worker));
   }
   if (!isDeepStrictEqual(worker, existing)) steps.push(recordWorker(worker, fingerprint(worker.hostKey)));
+  if (installed !== null) {
+    const complete = existing !== undefined && steps.length === 0 && (await isComplete(existing, ring, installed));
+    if (!complete) steps.push(...bootstrapSteps(worker, installed, options.installDocker === true));
+  }
   const notes: Text[] = [];
   const access: WorkerAccess = { ring, warn: (text) => void notes.push(text) };
   return {
@@ -86,7 +103,7 @@ async function propose(
       commit: null,
       steps,
     }),
-    executors: workerExecutors(project, access),
+    executors: { ...workerExecutors(project, access), ...fleetExecutors(project, { ring, failed: () => {} }) },
     question: questionFor(worker),
     report: async () => {
       for (const note of notes) session.warn(note);
@@ -94,6 +111,23 @@ async function propose(
     },
   };
 }
+
+/** Whether there is nothing to bring there: the agent is well, on the version, and beside the images. */
+async function isComplete(worker: Worker, ring: KeyRing, installed: Installed): Promise<boolean> {
+  const [seen] = await observeWorkers([worker], ring, installed);
+  return seen !== undefined && seen.status === 'online' && seen.missing.length === 0;
+}
+
+function bootstrapSteps(worker: Worker, { version, images, platforms }: Installed, install: boolean): Step[] {
+  return [
+    checkHost(worker, install, platforms),
+    ...(install ? [installDocker(worker)] : []),
+    ...images.map((image) => pullOnWorker(worker, image, { lax: false }, PULL)),
+    swapAgent(worker, version, { lax: false }),
+  ];
+}
+
+const PULL: Text = { en: 'pull images', zh: '拉取镜像' };
 
 function reportOf({ terminal }: Session, worker: Worker, already: boolean): Report {
   const where = addressOf(worker);

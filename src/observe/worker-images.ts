@@ -25,10 +25,15 @@ export interface Installed {
 
 /** Reads what workers should have. Throws PRECONDITION (exit 6) before the stack is installed. */
 export async function readInstalled(project: Project): Promise<Installed> {
+  return (await installedOrNull(project)) ?? notInstalled();
+}
+
+/** The same; null before the stack is installed. */
+export async function installedOrNull(project: Project): Promise<Installed | null> {
   const text = await readText(project.envFile);
   const env = text === null ? null : parseEnvFile(text, project.envFile);
   const version = env === null ? null : imageTagOf(env);
-  if (env === null || version === null) return notInstalled();
+  if (env === null || version === null) return null;
   const path = lockPath(parseImageTag(version, 'IMAGE_TAG').version);
   const lockText = await readText(join(project.root, path));
   const lock = lockText === null ? null : parseReleaseLock(lockText, path);

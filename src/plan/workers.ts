@@ -20,7 +20,7 @@ export function installKey(worker: Worker): Step {
       zh: `登录 ${where} 并安装本项目的公钥`,
     },
     host: worker.name,
-    params: { worker: plain(worker) },
+    params: { worker: plainWorker(worker) },
     undone: { en: `${where} is as before`, zh: `${where} 已恢复原状` },
   };
 }
@@ -37,19 +37,20 @@ export function recordWorker(worker: Worker, fingerprint: string): Step {
       zh: `把 worker ${id} ${name}(${where})写入清单;登记主机密钥:${kind} ${fingerprint}`,
     },
     host: MAIN_HOST,
-    params: { worker: plain(worker) },
+    params: { worker: plainWorker(worker) },
     undone: { en: 'the inventory is as before', zh: '清单已恢复原状' },
   };
 }
 
-function plain(worker: Worker): Json {
+/** A worker as a plan and a journal hold it. */
+export function plainWorker(worker: Worker): Json {
   return { ...worker, jumps: worker.jumps.map((each) => ({ ...each })) };
 }
 
 /** @param reachable whether the host can be logged in to; if not, only the inventory changes */
 export function planRemoval(worker: Worker, reachable: boolean): Plan {
   const { name } = worker;
-  const params = { worker: plain(worker) };
+  const params = { worker: plainWorker(worker) };
   const there: Step = {
     kind: 'remove-agent',
     title: { en: `remove the agent on ${name}`, zh: `移除 ${name} 上的 agent` },

@@ -1,0 +1,149 @@
+import { askMachine, installDocker, NO_PACKAGES, SUDO_ASKS } from '../argv/bootstrap.ts';
+import { checkClock, checkDisk, type HostFacts } from '../domain/check-host.ts';
+import { fail } from '../domain/errors.ts';
+import type { Connection } from '../effects/transport.ts';
+import { readHostFacts } from '../observe/host-facts.ts';
+
+/** Milliseconds: package sources may be slow. */
+const INSTALL_LIMIT = 15 * 60_000;
+const LIMIT = 30_000;
+/** Bytes that an agent and a worker image take at least. */
+const NEEDED = 100_000_000;
+
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x86_64: 'linux/amd64',
+  aarch64: 'linux/arm64',
+  armv7l: 'linux/arm/v7',
+  ppc64le: 'linux/ppc64le',
+  s390x: 'linux/s390x',
+  riscv64: 'linux/riscv64',
+};
+
+/**
+ * Refuses (exit 6, naming the host and what mends it) a host that cannot become a worker. Changes nothing.
+ *
+ * @param install Docker may be missing: it will be installed
+ * @param platforms what the images were published for; null if that is not known
+ */
+export async function requireFitHost(
+  connection: Connection,
+  host: string,
+  options: { readonly install: boolean; readonly platforms: readonly string[] | null },
+): Promise<void> {
+  await requireMachine(connection, host, options.platforms);
+  const facts = await readHostFacts(connection, []);
+  if (!(options.install && facts.docker !== 'answers')) requireDocker(facts, host);
+  const main = { en: 'the main server', zh: '主服务器' };
+  for (const { complaints } of [checkDisk(facts, NEEDED), checkClock(facts, main, host)]) {
+    const grave = complaints.find((complaint) => complaint.grave);
+    if (grave === undefined) continue;
+    const code = grave.code.startsWith('CLOCK') ? 'PRECONDITION' : 'DISK';
+    fail(code, { en: `${host}: ${grave.seen.en}`, zh: `${host}:${grave.seen.zh}` }, { host, hint: grave.mend });
+  }
+}
+
+async function requireMachine(
+  connection: Connection,
+  host: string,
+  platforms: readonly string[] | null,
+): Promise<void> {
+  const { stdout } = await connection.exec(askMachine(), { timeout: LIMIT });
+  const [system = '?', machine = '?'] = stdout.trim().split(' ');
+  if (system !== 'Linux') {
+    fail(
+      'PRECONDITION',
+      { en: `${host} runs ${system}: workers run Linux`, zh: `${host} 的系统为 ${system}:worker 须为 Linux` },
+      { host },
+    );
+  }
+  const platform = ARCHITECTURES[machine];
+  if (platforms === null || platform === undefined || platforms.includes(platform)) return;
+  fail(
+    'PRECONDITION',
+    {
+      en: `${host} is ${platform}, and this release has images for ${platforms.join(', ')} only`,
+      zh: `${host} 为 ${platform},而此版本只有 ${platforms.join('、')} 的镜像`,
+    },
+    {
+      host,
+      hint: {
+        en: `add ${platform} to the platforms in xingrin.yaml and publish a release`,
+        zh: `请在 xingrin.yaml 的 platforms 中加入 ${platform} 并发布新版本`,
+      },
+    },
+  );
+}
+
+function requireDocker({ docker }: Pick<HostFacts, 'docker'>, host: string): void {
+  if (docker === 'answers') return;
+  if (docker === 'absent') {
+    fail(
+      'ENGINE_MISSING',
+      { en: `docker is not installed on ${host}`, zh: `${host} 上未安装 docker` },
+      {
+        host,
+        hint: { en: 'add --install-docker to have it installed', zh: '加上 --install-docker 由本程序安装' },
+      },
+    );
+  }
+  fail(
+    'ENGINE_MISSING',
+    docker === 'denied'
+      ? { en: `the user may not use Docker on ${host}`, zh: `该用户无权使用 ${host} 上的 Docker` }
+      : { en: `Docker on ${host} does not answer`, zh: `${host} 上的 Docker 没有响应` },
+    {
+      host,
+      hint:
+        docker === 'denied'
+          ? {
+              en: 'there: sudo usermod -aG docker USER; then again',
+              zh: '请在该主机上执行:sudo usermod -aG docker 用户;然后重试',
+            }
+          : { en: 'start it there: sudo systemctl start docker', zh: '请在该主机上启动:sudo systemctl start docker' },
+    },
+  );
+}
+
+/** Installs Docker where it is missing. Never taken back: others may use it by then. Throws PRECONDITION (exit 6) with the reason. */
+export async function ensureDocker(
+  connection: Connection,
+  host: string,
+  signal: AbortSignal,
+  report: (line: string) => void,
+): Promise<void> {
+  const { argv, input } = installDocker();
+  const { code, stdout, stderr } = await connection.exec(argv, {
+    input,
+    timeout: INSTALL_LIMIT,
+    signal,
+    onLine: report,
+  });
+  if (code === 0) return;
+  if (code === SUDO_ASKS) {
+    fail(
+      'PRECONDITION',
+      {
+        en: `only root may install Docker on ${host}, and sudo there asks for a password`,
+        zh: `在 ${host} 上安装 Docker 需要 root,而其 sudo 要求输入密码`,
+      },
+      {
+        host,
+        hint: {
+          en: 'add the host as root@HOST, let sudo ask this user for nothing (NOPASSWD), or install docker.io there by hand',
+          zh: '请以 root@主机 添加,或为该用户配置免密 sudo(NOPASSWD),或手动安装 docker.io',
+        },
+      },
+    );
+  }
+  fail(
+    'PRECONDITION',
+    code === NO_PACKAGES
+      ? { en: `${host} has no package manager that we know`, zh: `${host} 没有可识别的包管理器` }
+      : { en: `Docker could not be installed on ${host}`, zh: `无法在 ${host} 上安装 Docker` },
+    {
+      host,
+      evidence: (stderr.trim() === '' ? stdout : stderr).trimEnd().split('\n').slice(-6).join('\n'),
+      hint: { en: 'install Docker Engine there by hand, then try again', zh: '请在该主机上手动安装 Docker 引擎后重试' },
+    },
+  );
+}

@@ -1,0 +1,59 @@
+import { fleetExecutors } from '../apply/fleet.ts';
+import { UserError } from '../domain/errors.ts';
+import { findWorker, selectWorkers, type Worker } from '../domain/inventory.ts';
+import type { Text } from '../domain/text.ts';
+import { agentSpecFor } from '../observe/agent-spec.ts';
+import { readInventory } from '../observe/inventory.ts';
+import { openProject, type Project } from '../observe/project.ts';
+import { readInstalled } from '../observe/worker-images.ts';
+import { observeWorkers } from '../observe/workers.ts';
+import { pullOnWorker, swapAgent } from '../plan/fleet.ts';
+import { makePlan } from '../plan/plan.ts';
+import { perform, type Proposal } from './perform.ts';
+import type { Report, Session } from './session.ts';
+import { keyRingOf } from './worker-access.ts';
+import { FleetFailures } from './worker-failures.ts';
+
+const PULL: Text = { en: 'pull images on the workers', zh: '在各 worker 上拉取镜像' };
+
+/** Brings the images and agents of workers to the version of the main server. One that fails keeps no other from it. */
+export async function workerUpdateCommand(session: Session, { names }: { names: readonly string[] }): Promise<Report> {
+  const project = await openProject(session.globals.project);
+  return perform(session, project, 'worker update', () => propose(session, project, names));
+}
+
+async function propose(session: Session, project: Project, names: readonly string[]): Promise<Proposal> {
+  const installed = await readInstalled(project);
+  const inventory = await readInventory(project);
+  const chosen: readonly Worker[] =
+    names.length === 0
+      ? selectWorkers(inventory, undefined)
+      : [...new Set(names.map((name) => findWorker(inventory, name)))];
+  for (const worker of chosen) await agentSpecFor(project, worker, installed.version);
+  const ring = keyRingOf(session, project);
+  const views = await observeWorkers(chosen, ring, installed);
+  const failures = new FleetFailures(session, chosen.length);
+  const lax = { lax: true };
+  const able = views.filter((view) => {
+    if (view.status !== 'unreachable') return true;
+    failures.add(view.worker.name, new UserError('UNREACHABLE', view.reason ?? { en: '?', zh: '?' }));
+    return false;
+  });
+  const late = able.filter(({ status, missing }) => status !== 'online' || missing.length > 0);
+  const steps = [
+    ...late.flatMap(({ worker }) => installed.images.map((image) => pullOnWorker(worker, image, lax, PULL))),
+    ...late.map(({ worker }) => swapAgent(worker, installed.version, lax)),
+  ];
+  return {
+    plan: makePlan({
+      command: 'worker update',
+      from: installed.version,
+      to: installed.version,
+      commit: null,
+      steps,
+    }),
+    executors: fleetExecutors(project, { ring, failed: (host, error) => failures.add(host, error) }),
+    report: async () =>
+      failures.check({ data: { version: installed.version, workers: chosen.map(({ name }) => name) } }),
+  };
+}

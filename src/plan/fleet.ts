@@ -1,0 +1,57 @@
+import type { Worker } from '../domain/inventory.ts';
+import type { Text } from '../domain/text.ts';
+import type { Json, Step } from './plan.ts';
+import { plainWorker } from './workers.ts';
+
+/** An image, with the digests of which it must have one. */
+interface Pinned {
+  readonly reference: string;
+  readonly digests: readonly string[] | null;
+}
+
+/** `lax`: its failure is told, and all others go on. */
+export interface Manner {
+  readonly lax: boolean;
+}
+
+const STRICT: Manner = { lax: false };
+
+/** @param install Docker may be missing: it is installed afterwards */
+export function checkHost(worker: Worker, install: boolean, platforms: readonly string[] | null): Step {
+  const title = {
+    en: 'check system, architecture, disk, clock and Docker',
+    zh: '检查系统、架构、磁盘、时钟和 Docker',
+  };
+  return on(worker, 'check-host', title, STRICT, { install, platforms });
+}
+
+export function installDocker(worker: Worker): Step {
+  const title = {
+    en: "install Docker from the distribution's packages, if it is missing; it stays whatever comes after",
+    zh: '如缺少 Docker,则从发行版软件源安装;之后不会移除',
+  };
+  return on(worker, 'install-docker', title, STRICT, {});
+}
+
+/** @param wave the title under which it happens beside others */
+export function pullOnWorker(worker: Worker, { reference, digests }: Pinned, manner: Manner, wave: Text): Step {
+  const title = {
+    en: `pull ${reference} and compare it with the release lock`,
+    zh: `拉取 ${reference} 并按发布清单核对`,
+  };
+  return { ...on(worker, 'pull-on-worker', title, manner, { reference, digests }), wave };
+}
+
+export function swapAgent(worker: Worker, version: string, manner: Manner): Step {
+  const title = {
+    en: `run the agent of ${version}, and wait for its first heartbeat`,
+    zh: `运行 ${version} 的 agent 并等待首次心跳`,
+  };
+  const undone = { en: `${worker.name} has the agent it had`, zh: `${worker.name} 的 agent 已恢复原状` };
+  const wave = { en: 'bring the agents to the version', zh: '更新各主机的 agent' };
+  return { ...on(worker, 'swap-agent', title, manner, { version }), undone, wave };
+}
+
+function on(worker: Worker, kind: string, title: Text, { lax }: Manner, more: { readonly [key: string]: Json }): Step {
+  return { kind, title, host: worker.name, params: { worker: plainWorker(worker), lax, ...more } };
+}
