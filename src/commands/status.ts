@@ -1,7 +1,6 @@
 import { requireCompose } from '../effects/engine.ts';
-import { observeStatus } from '../observe/status.ts';
 import { renderStatus } from '../ui/status.ts';
-import { statusData } from './deploy.ts';
+import { readStatus, statusData } from './deploy.ts';
 import { recoverIfInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 import { openSoundProject } from './sound-project.ts';
@@ -11,6 +10,6 @@ export async function statusCommand(session: Session): Promise<Report> {
   const project = await openSoundProject(session.globals.project, { goesByVersion: true });
   await recoverIfInterrupted(session, project, 'status');
   await requireCompose();
-  const status = await observeStatus(project);
-  return { data: statusData(status), text: renderStatus(status, session.terminal.language, session.paint) };
+  const status = await readStatus(session, project);
+  return { data: statusData(status, session), text: renderStatus(status, session.terminal.language, session.paint) };
 }

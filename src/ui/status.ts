@@ -1,10 +1,15 @@
 import type { Language } from '../domain/text.ts';
+import type { FleetMember } from '../observe/fleet-status.ts';
 import type { Status } from '../observe/status.ts';
 import type { Palette } from './colors.ts';
 import { printable, table } from './layout.ts';
 
 /** The stack at a glance: the two versions, every service, what differs, what to type next. */
-export function renderStatus(status: Status, language: Language, paint: Palette): string {
+export function renderStatus(
+  status: Status & { readonly workers: readonly FleetMember[] },
+  language: Language,
+  paint: Palette,
+): string {
   const zh = language === 'zh';
   const none = paint.dim(zh ? '无' : 'none');
   const verdict = status.consistent
@@ -23,6 +28,18 @@ export function renderStatus(status: Status, language: Language, paint: Palette)
       printable(image ?? '-'),
       state === 'running' ? state : paint.bad(state),
       health === null ? '-' : health === 'healthy' ? paint.good(health) : paint.bad(health),
+    ]);
+    blocks.push(table([title.map(paint.dim), ...rows]));
+  }
+  const remote = status.workers.filter(({ local }) => !local);
+  if (remote.length > 0) {
+    const title = zh ? ['WORKER', '主机', '版本', '状态', '原因'] : ['WORKER', 'HOST', 'VERSION', 'STATUS', 'REASON'];
+    const rows = remote.map(({ name, host, version, status: state, reason }) => [
+      printable(name),
+      host,
+      printable(version ?? '-'),
+      state === 'online' ? paint.good(state) : paint.bad(state),
+      reason === null ? '-' : printable(reason[language]),
     ]);
     blocks.push(table([title.map(paint.dim), ...rows]));
   }

@@ -63,3 +63,45 @@ test('an image tag that was moved is refused, and the host is as it was', async 
   expect(await w2.must(['cat', '/root/.ssh/authorized_keys'])).toBe(before);
   expect((await server.ok(['worker', 'list'])).data['workers']).toHaveLength(1);
 });
+
+test('update brings the workers along; one that is away is named, and keeps nobody from anything', async () => {
+  await server.ok(['--yes', 'update', 'v1.1.0']);
+  expect(await agentOf(w1)).toBe(agentAt('v1.1.0'));
+  await server.ok(add(w2));
+  expect(await agentOf(w2)).toBe(agentAt('v1.1.0'));
+  const good = await server.ok(['status']);
+  expect(good.data).toMatchObject({ consistent: true });
+  expect(good.data['workers']).toMatchObject([
+    { id: 1, local: true, status: 'online', version: 'v1.1.0' },
+    { id: 2, name: 'w1', status: 'online', version: 'v1.1.0' },
+    { name: 'w2', status: 'online', version: 'v1.1.0', reason: null },
+  ]);
+
+  await product.release('v1.2.0');
+  await w2.cut();
+  const document = await server.json(['--yes', 'update']);
+  expect(document).toMatchObject({ exitCode: 3, error: { code: 'PARTIAL', hint: 'xingrin worker update w2' } });
+  expect(document.error?.message).toContain('w2');
+  expect(document.data).toMatchObject({ imageTag: 'v1.2.0', consistent: true });
+  expect(document.data['workers']).toMatchObject([
+    {},
+    { status: 'online', version: 'v1.2.0' },
+    { status: 'unreachable' },
+  ]);
+  expect(await agentOf(w1)).toBe(agentAt('v1.2.0'));
+
+  await w2.restore();
+  const late = await server.ok(['status']);
+  expect(late.data).toMatchObject({ consistent: false });
+  expect((late.data['workers'] as unknown[])[2]).toMatchObject({ status: 'outdated', version: 'v1.1.0' });
+  await server.ok(['--yes', 'worker', 'update', 'w2']);
+  expect(await agentOf(w2)).toBe(agentAt('v1.2.0'));
+});
+
+test('a worker that is removed keeps nothing of ours', async () => {
+  await server.ok(['--yes', 'worker', 'remove', 'w1']);
+  expect(await w1.must(['docker', 'ps', '--all', '--quiet'])).toBe('');
+  expect(await w1.must(['cat', '/root/.ssh/authorized_keys'])).not.toContain(' xingrin');
+  await server.ok(['--yes', 'rollback']);
+  expect(await agentOf(w2)).toBe(agentAt('v1.1.0'));
+});
