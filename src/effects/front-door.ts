@@ -4,8 +4,8 @@ import { request } from 'node:https';
 export interface FrontDoor {
   readonly host: string;
   readonly port: number;
-  /** Certificates (PEM) of the authority that its own must come from. */
-  readonly authority: string;
+  /** Certificates (PEM) of the authority that its own must come from; null for the usual authorities. */
+  readonly authority: string | null;
   /** Ends all waiting at it. */
   readonly signal: AbortSignal;
 }
@@ -32,10 +32,11 @@ const PATIENCE = 10_000;
  */
 export function enter(door: FrontDoor, path: string, token?: string, limit = PATIENCE): Promise<string | null> {
   return new Promise((resolve) => {
-    const { host, port, authority: ca } = door;
+    const { host, port, authority } = door;
     const signal = AbortSignal.any([door.signal, AbortSignal.timeout(limit)]);
+    const ca = authority === null ? {} : { ca: authority };
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const asked = request({ host, port, path, ca, headers, agent: false, signal }, (answer) => {
+    const asked = request({ host, port, path, ...ca, headers, agent: false, signal }, (answer) => {
       let body = '';
       answer.setEncoding('utf8');
       answer.on('data', (text: string) => (body += text));

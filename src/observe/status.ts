@@ -6,6 +6,7 @@ import { readText } from '../effects/files.ts';
 import { composeProject, imageTagOf, keysOf, ownContainers } from './deployment.ts';
 import { readHistory } from './history.ts';
 import { readVersion, type Project } from './project.ts';
+import type { ObservedWorker } from './heard-workers.ts';
 
 export interface ServiceStatus {
   readonly service: string;
@@ -25,6 +26,7 @@ export interface Status {
   readonly imageTag: string | null;
   readonly consistent: boolean;
   readonly services: readonly ServiceStatus[];
+  readonly workers: readonly ObservedWorker[];
   /** Each reason why it is not consistent. */
   readonly differences: readonly Text[];
   /** What to type next; null if nothing needs doing. */
@@ -33,11 +35,18 @@ export interface Status {
   readonly address: string | null;
 }
 
-/** Reads what is asked for and what runs, and says where they differ. Changes nothing. */
-export async function observeStatus(project: Project): Promise<Status> {
+/**
+ * Reads what is asked for and what runs, and says where they differ. Changes nothing.
+ *
+ * @param workers as they were observed; one of another version is drift, one that cannot be reached is not
+ */
+export async function observeStatus(project: Project, workers: readonly ObservedWorker[]): Promise<Status> {
   const [version, envText] = await Promise.all([readVersion(project), readText(project.envFile)]);
   if (envText === null)
-    return notInstalled(version, { en: 'not installed: there is no docker/.env', zh: '尚未安装:没有 docker/.env' });
+    return notInstalled(version, workers, {
+      en: 'not installed: there is no docker/.env',
+      zh: '尚未安装:没有 docker/.env',
+    });
   const env = parseEnvFile(envText, project.envFile);
   const imageTag = imageTagOf(env);
   if (imageTag === null) {
@@ -45,7 +54,7 @@ export async function observeStatus(project: Project): Promise<Status> {
       en: 'not installed: IMAGE_TAG in docker/.env is not set',
       zh: '尚未安装:docker/.env 中的 IMAGE_TAG 未设置',
     };
-    return notInstalled(version, difference);
+    return notInstalled(version, workers, difference);
   }
   const compose = new Compose(composeProject(project, env), keysOf(env));
   const model = await compose.model();
@@ -91,20 +100,29 @@ export async function observeStatus(project: Project): Promise<Status> {
     }
   }
   if (present.size === 0) differences.push({ en: 'nothing runs', zh: '没有任何服务在运行' });
+  const behind = workers.filter((worker) => worker.version !== null && worker.version !== imageTag);
+  for (const { name, version: other, reason } of behind) {
+    differences.push({
+      en: `the agent of ${name} is ${other}, not ${imageTag}${reason === null ? '' : `: ${reason.en}`}`,
+      zh: `${name} 的 agent 为 ${other},而不是 ${imageTag}${reason === null ? '' : `:${reason.zh}`}`,
+    });
+  }
   return {
     version,
     imageTag,
     consistent: differences.length === 0,
     services,
+    workers,
     differences,
     next: differences.length === 0 ? null : nextStep(version, imageTag, present.size, history.length),
     address: addressOf(env, model),
   };
 }
 
-function notInstalled(version: string | null, difference: Text): Status {
+function notInstalled(version: string | null, workers: readonly ObservedWorker[], difference: Text): Status {
   const next = { en: 'xingrin install', zh: 'xingrin install' };
-  return { version, imageTag: null, consistent: false, services: [], differences: [difference], next, address: null };
+  const nothing = { imageTag: null, consistent: false, services: [], address: null };
+  return { ...nothing, version, workers, differences: [difference], next };
 }
 
 function nextStep(version: string | null, imageTag: string | null, containers: number, deployments: number): Text {

@@ -1,22 +1,12 @@
 import type { DeploymentFacts } from '../observe/deployment.ts';
-import type { Worker } from '../domain/inventory.ts';
-import { pullOnWorker, swapAgent } from './fleet.ts';
 import { makePlan, type Plan, type Step } from './plan.ts';
 import * as steps from './steps.ts';
 
-/** Workers that have to follow, and the images that they need. */
-export interface FleetRollout {
-  readonly images: readonly { readonly reference: string; readonly digests: readonly string[] | null }[];
-  readonly workers: readonly Worker[];
-}
-
-const LAX = { lax: true };
-
 /**
- * The steps from the present to a target, on the main server and its workers. Everything that can fail without touching what runs comes
- * first; agents follow when there is no way back any more, since their server is the new one by then. Empty if everything is already as the target wants it.
+ * The steps from the present to a target, on the main server. Everything that can fail without touching what runs comes
+ * first. Empty if everything is already as the target wants it.
  */
-export function planDeployment(command: string, facts: DeploymentFacts, fleet: FleetRollout): Plan {
+export function planDeployment(command: string, facts: DeploymentFacts): Plan {
   const { target, checkout, env, outdated, present, waves } = facts;
   const missing = facts.images.filter((image) => image.missing);
   const released = facts.images.filter((image) => image.digest !== null);
@@ -26,8 +16,6 @@ export function planDeployment(command: string, facts: DeploymentFacts, fleet: F
   const changes = touches || missing.length > 0;
 
   const plan: Step[] = missing.map(({ reference, digest }) => steps.pullImage(reference, digest));
-  for (const worker of fleet.workers)
-    plan.push(...fleet.images.map((image) => pullOnWorker(worker, image, LAX, steps.PULL_WAVE)));
   if (changes && released.length > 0) plan.push(steps.verifyImages(released));
   if (touches) plan.push(steps.holdStack(facts.projectName));
   if (moves && target.commit !== null) plan.push(steps.checkOut(target.commit));
@@ -41,6 +29,5 @@ export function planDeployment(command: string, facts: DeploymentFacts, fleet: F
   if (touches) plan.push(steps.checkHealth(waves.flat()));
   if (facts.initializes && outdated.length > 0) plan.push(steps.initializeData());
   if (changes && facts.deploys) plan.push(steps.recordDeployment(command, target.version, commit));
-  plan.push(...fleet.workers.map((worker) => swapAgent(worker, target.version, LAX)));
   return makePlan({ command, from: facts.current, to: target.version, commit, steps: plan });
 }

@@ -3,8 +3,7 @@ import type { HostPart } from '../effects/host-packages.ts';
 import type { Version } from '../domain/version.ts';
 import { MAIN_HOST, type Json, type Step } from './plan.ts';
 
-/** Images are pulled side by side, here and on workers. */
-export const PULL_WAVE: Text = { en: 'pull images', zh: '拉取镜像' };
+const PULL_WAVE: Text = { en: 'pull images', zh: '拉取镜像' };
 
 /** Its packages stay, whatever comes after. */
 export function installParts(parts: readonly { readonly part: HostPart; readonly name: Text }[]): Step {

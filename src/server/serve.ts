@@ -81,7 +81,18 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
   };
 }
 
-async function storeFor(project: Project, _settings: ServerSettings, log: Log): Promise<Store> {
+/** Throws PRECONDITION (exit 6) where another store is asked for: two servers that do not know of each other would do all twice. */
+async function storeFor(project: Project, { redisUrl }: ServerSettings, log: Log): Promise<Store> {
+  if (redisUrl !== null) {
+    fail(
+      'PRECONDITION',
+      {
+        en: 'REDIS_URL is set, and this version keeps its state in the project only',
+        zh: '设置了 REDIS_URL,但此版本只能把状态保存在项目中',
+      },
+      { hint: { en: 'take REDIS_URL away, and run one server', zh: '请去掉 REDIS_URL,并只运行一个服务端' } },
+    );
+  }
   return new EmbeddedStore(join(project.state, 'server'), log);
 }
 

@@ -1,15 +1,10 @@
 import type { Language } from '../domain/text.ts';
-import type { FleetMember } from '../observe/fleet-status.ts';
 import type { Status } from '../observe/status.ts';
 import type { Palette } from './colors.ts';
 import { printable, table } from './layout.ts';
 
 /** The stack at a glance: the two versions, every service, what differs, what to type next. */
-export function renderStatus(
-  status: Status & { readonly workers: readonly FleetMember[] },
-  language: Language,
-  paint: Palette,
-): string {
+export function renderStatus(status: Status, language: Language, paint: Palette): string {
   const zh = language === 'zh';
   const none = paint.dim(zh ? '无' : 'none');
   const verdict = status.consistent
@@ -31,15 +26,17 @@ export function renderStatus(
     ]);
     blocks.push(table([title.map(paint.dim), ...rows]));
   }
-  const remote = status.workers.filter(({ local }) => !local);
-  if (remote.length > 0) {
-    const title = zh ? ['WORKER', '主机', '版本', '状态', '原因'] : ['WORKER', 'HOST', 'VERSION', 'STATUS', 'REASON'];
-    const rows = remote.map(({ name, host, version, status: state, reason }) => [
+  if (status.workers.length > 0) {
+    const title = zh
+      ? ['WORKER', '地址', '状态', '版本', 'CPU', '内存']
+      : ['WORKER', 'HOST', 'STATE', 'VERSION', 'CPU', 'MEMORY'];
+    const rows = status.workers.map(({ name, host, status: state, version, cpu, memory }) => [
       printable(name),
-      host,
-      printable(version ?? '-'),
+      host ?? '-',
       state === 'online' ? paint.good(state) : paint.bad(state),
-      reason === null ? '-' : printable(reason[language]),
+      version ?? '-',
+      cpu === null ? '-' : `${Math.round(cpu)} %`,
+      memory === null ? '-' : `${Math.round(memory)} %`,
     ]);
     blocks.push(table([title.map(paint.dim), ...rows]));
   }

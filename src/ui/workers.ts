@@ -1,5 +1,6 @@
 import { addressOf, type Endpoint, type Worker } from '../domain/inventory.ts';
 import type { Language } from '../domain/text.ts';
+import type { ObservedWorker } from '../observe/heard-workers.ts';
 import type { Json } from '../plan/plan.ts';
 import type { Palette } from './colors.ts';
 import { printable, table } from './layout.ts';
@@ -23,15 +24,28 @@ function endpointData({ host, port, user, identity, hostKey }: Endpoint, fingerp
   return { host, port, user, identity, hostKey, fingerprint: hostKey === null ? null : fingerprint(hostKey) };
 }
 
-export function renderWorkers(workers: readonly Worker[], language: Language, paint: Palette): string {
-  const head = language === 'zh' ? ['ID', '名称', '地址', '途经'] : ['ID', 'NAME', 'ADDRESS', 'THROUGH'];
-  const rows = workers.map((worker) => [
-    String(worker.id),
-    printable(worker.name),
-    addressOf(worker),
-    worker.jumps.map(addressOf).join(', ') || '-',
-  ]);
-  return table([head.map(paint.dim), ...rows]);
+/** @param seen how they are, by id */
+export function renderWorkers(
+  workers: readonly Worker[],
+  seen: ReadonlyMap<number, ObservedWorker>,
+  language: Language,
+  paint: Palette,
+): string {
+  const zh = language === 'zh';
+  const head = zh
+    ? ['ID', '名称', '地址', '状态', '版本', '途经']
+    : ['ID', 'NAME', 'ADDRESS', 'STATE', 'VERSION', 'THROUGH'];
+  const rows = workers.map((worker) => {
+    const { status = 'unknown', version = null } = seen.get(worker.id) ?? {};
+    const state = status === 'online' ? paint.good(status) : status === 'unknown' ? status : paint.bad(status);
+    const way = worker.jumps.map(addressOf).join(', ') || '-';
+    return [String(worker.id), printable(worker.name), addressOf(worker), state, version ?? '-', way];
+  });
+  const reasons = workers.flatMap(({ id, name }) => {
+    const reason = seen.get(id)?.reason ?? null;
+    return reason === null ? [] : [`${paint.caution('•')} ${printable(name)}: ${printable(reason[language])}`];
+  });
+  return [table([head.map(paint.dim), ...rows]), ...reasons].join('\n');
 }
 
 export function renderWorker(worker: Worker, language: Language, paint: Palette, fingerprint: Fingerprint): string {

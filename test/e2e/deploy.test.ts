@@ -30,7 +30,8 @@ async function settings(): Promise<Record<string, string | undefined>> {
 
 async function runningVersion(version: string): Promise<void> {
   const { data } = await server.ok(['status']);
-  expect(data).toMatchObject({ version, imageTag: version, consistent: true, workers: [] });
+  const own = { id: 1, name: 'local', host: null, local: true, status: 'online', version, reason: null };
+  expect(data).toMatchObject({ version, imageTag: version, consistent: true, workers: [own] });
   const services = data['services'] as { service: string; image: string; state: string; health: string }[];
   expect(services.map(({ service, image, state, health }) => `${service} ${image} ${state} ${health}`)).toEqual(
     (['agent', 'frontend', 'nginx', 'server'] as const).map(

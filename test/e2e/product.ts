@@ -97,6 +97,10 @@ export async function makeProduct(rig: Rig, options: ReleaseChanges = {}): Promi
   if (initialized.exitCode !== 0) throw new Error(initialized.stderr);
   const remote = await rig.bareRepository('remote');
   await hasten(source);
+  // Where agents and commands find the front door: the engine has a network of its own.
+  const example = join(source, 'docker/.env.example');
+  const settings = await readFile(example, 'utf8');
+  await writeFile(example, settings.replace('PUBLIC_HOST=localhost', `PUBLIC_HOST=${rig.engine.address}`));
   await writeFiles(source, options.files ?? {});
   const git = (...args: string[]): Promise<string> => rig.must(['git', ...args], { cwd: source });
   await git('init', '--quiet', '--initial-branch=main');

@@ -1,0 +1,124 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { envValue, parseEnvFile } from '../domain/env-file.ts';
+import { UserError } from '../domain/errors.ts';
+import type { Text } from '../domain/text.ts';
+import { trustedAuthority } from '../effects/certificate.ts';
+import { readText } from '../effects/files.ts';
+import { enter } from '../effects/front-door.ts';
+import type { KeyRing } from '../effects/key-ring.ts';
+import { readInventory } from './inventory.ts';
+import type { Project } from './project.ts';
+import { readInstalled, type Installed } from './worker-images.ts';
+import { observeWorkers, type WorkerView } from './workers.ts';
+
+/** A worker as it is now. */
+export interface ObservedWorker {
+  readonly id: number;
+  readonly name: string;
+  /** Where it is reached over SSH; null for the main server and for agents that only registered. */
+  readonly host: string | null;
+  readonly local: boolean;
+  /** The control plane's word (contract, section 5); `unreachable` where only SSH could be asked. */
+  readonly status: string;
+  /** Of its agent. */
+  readonly version: string | null;
+  /** Why it is not as it should be. */
+  readonly reason: Text | null;
+  /** ISO 8601; null where the control plane was not asked, or never heard it. */
+  readonly lastSeen: string | null;
+  /** Percent. */
+  readonly cpu: number | null;
+  readonly memory: number | null;
+}
+
+export interface ObservedFleet {
+  readonly workers: readonly ObservedWorker[];
+  /** Who was asked: the control plane, or the hosts themselves, since it did not answer. */
+  readonly source: 'server' | 'ssh';
+}
+
+/** Milliseconds for the control plane's answer, at each address at which it may be found. */
+const ANSWER_LIMIT = 3_000;
+
+const answerSchema = z.object({
+  workers: z.array(
+    z.object({
+      id: z.number(),
+      name: z.string(),
+      host: z.string().nullable(),
+      is_local: z.boolean(),
+      status: z.string(),
+      version: z.string().nullable(),
+      cpu_percent: z.number().nullable(),
+      memory_percent: z.number().nullable(),
+      last_seen: z.string().nullable(),
+      reason: z.string().nullable(),
+    }),
+  ),
+});
+
+/** Every worker: as the control plane has heard it, or, where that does not answer, as the hosts themselves say over SSH. */
+export async function observeFleet(project: Project, ring: KeyRing): Promise<ObservedFleet> {
+  const heard = await hearControlPlane(project);
+  if (heard !== null) return { workers: heard, source: 'server' };
+  const [{ workers }, installed] = await Promise.all([readInventory(project), installedOrNull(project)]);
+  const views = await observeWorkers(workers, ring, installed);
+  return { workers: views.map(askedWorker), source: 'ssh' };
+}
+
+async function installedOrNull(project: Project): Promise<Installed | null> {
+  try {
+    return await readInstalled(project);
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'PRECONDITION') return null;
+    throw error;
+  }
+}
+
+function askedWorker({ worker: { id, name, host }, status, version, reason }: WorkerView): ObservedWorker {
+  return { id, name, host, local: false, status, version, reason, lastSeen: null, cpu: null, memory: null };
+}
+
+/** What the control plane behind the front door knows; null if nobody answers there. Its certificate is verified, as ever. */
+async function hearControlPlane(project: Project): Promise<ObservedWorker[] | null> {
+  const text = await readText(project.envFile);
+  if (text === null) return null;
+  const env = parseEnvFile(text, project.envFile);
+  const token = envValue(env, 'ADMIN_TOKEN') ?? '';
+  const authority = await trustedAuthority(join(project.composeDirectory, 'nginx', 'ssl'));
+  if (token === '') return null;
+  const port = Number(envValue(env, 'PUBLIC_PORT') || 8083);
+  const hosts = new Set(['localhost', envValue(env, 'PUBLIC_HOST') || 'localhost']);
+  for (const host of hosts) {
+    const door = { host, port, authority, signal: new AbortController().signal };
+    const answer = await enter(door, '/api/workers/', token, ANSWER_LIMIT);
+    const read = answer === null ? null : answerSchema.safeParse(jsonOf(answer));
+    if (read?.success === true) return read.data.workers.map(heardWorker);
+  }
+  return null;
+}
+
+function heardWorker(seen: z.infer<typeof answerSchema>['workers'][number]): ObservedWorker {
+  const { id, name, host, status, version, reason } = seen;
+  return {
+    id,
+    name,
+    host,
+    local: seen.is_local,
+    status,
+    version,
+    reason: reason === null ? null : { en: reason, zh: reason },
+    lastSeen: seen.last_seen,
+    cpu: seen.cpu_percent,
+    memory: seen.memory_percent,
+  };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
