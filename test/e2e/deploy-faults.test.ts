@@ -16,7 +16,7 @@ let before: Snapshot;
 beforeAll(async () => {
   rig = await openRig();
   product = await makeProduct(rig, {
-    files: { ...SMALL_STACK, 'xingrin.yaml': 'health:\n  timeout: 30\n  stable: 1\n' },
+    files: { ...SMALL_STACK, 'xingrin.yaml': 'health:\n  timeout: 120\n  stable: 1\n' },
   });
   server = await product.checkout('server');
   await server.git('reset', '--quiet', '--hard', 'HEAD~2');
@@ -150,8 +150,10 @@ function parents(path: string): string[] {
 
 describe('somebody else', () => {
   test('is at it: the second ends with 5 and names the first; Ctrl-C takes the first back', async () => {
-    // Slow to become what the update waits for, so that there is a middle to be in.
-    await product.release('v1.6.0', { files: { 'xingrin.yaml': 'health:\n  timeout: 120\n  stable: 60\n' } });
+    // A service that goes on starting: the update waits for it, so that there is a middle to be in.
+    const starting = "    healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1000, start_period: 300s}\n";
+    const file = 'docker/docker-compose.yml';
+    await product.release('v1.6.0', { files: { [file]: `${SMALL_STACK[file]}${starting}` } });
     const child = spawn(
       process.execPath,
       [ENTRY, '-C', server.root, 'update', 'v1.6.0', '--yes', '--progress', 'plain'],
@@ -162,7 +164,7 @@ describe('somebody else', () => {
     );
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await until('the switch', 60_000, () => /· \[.*switch one/.test(said));
+    await until('the switch', 60_000, () => /· \[.*switch two/.test(said));
     const second = await server.json(['rollback', '--yes']);
     expect(second).toMatchObject({ exitCode: 5, error: { code: 'LOCKED' } });
     expect(second.error?.message).toContain('xingrin update');
