@@ -199,14 +199,14 @@ function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function bringUp(compose: Compose, service: string, options: HealthOptions, context: StepContext): Promise<void> {
-  const result = await oneAtATime(() =>
-    compose.exec(upService(compose.project, service), {
-      signal: context.signal,
-      onLine: (line) => context.report({ detail: line }),
-    }),
+  // Not cut short: Compose that is ended between two containers leaves one under a name that its next run stumbles over.
+  const result = await oneAtATime(async () =>
+    context.signal.aborted
+      ? null
+      : compose.exec(upService(compose.project, service), { onLine: (line) => context.report({ detail: line }) }),
   );
+  if (result === null) throw new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' });
   if (result.code === 0) return;
-  if (context.signal.aborted) throw new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' });
   throw await startFailure(service, result.stderr, options);
 }
 
