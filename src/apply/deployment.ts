@@ -199,7 +199,7 @@ function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function bringUp(compose: Compose, service: string, options: HealthOptions, context: StepContext): Promise<void> {
-  // Not cut short: Compose that is ended between two containers leaves one under a name that its next run stumbles over.
+  // Not cut short: so the way back begins from whole containers, not from whatever Compose was between.
   const result = await oneAtATime(async () =>
     context.signal.aborted
       ? null

@@ -1,8 +1,7 @@
 import { UserError } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import { openFleet } from '../effects/fleet.ts';
-import { KeyRing } from '../effects/key-ring.ts';
-import { projectKeyPath } from '../effects/project-key.ts';
+import type { KeyRing } from '../effects/key-ring.ts';
 import type { Connection } from '../effects/transport.ts';
 import { agentSpecFor } from '../observe/agent-spec.ts';
 import { inspectAgents, parseAgents } from '../observe/agents.ts';
@@ -11,6 +10,7 @@ import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
 import { swapAgent, takeAgentAway, type WorkerHost } from './agent-swap.ts';
 import { ensureDocker, requireFitHost } from './bootstrap.ts';
+import { unattendedRing } from './host-access.ts';
 import { pullOnHost } from './host-pull.ts';
 import { executor, type Executors } from './step.ts';
 
@@ -123,6 +123,5 @@ function isStop({ code }: UserError): boolean {
 
 /** What recovery has: the project's key, and nobody to tell; what was left behind shows when the world is read again. */
 function unattended(project: Project): FleetAccess {
-  const ring = new KeyRing({ projectKey: projectKeyPath(project.keys), askPassphrase: async () => null });
-  return { ring, failed: () => {} };
+  return { ring: unattendedRing(project), failed: () => {} };
 }

@@ -15,9 +15,14 @@ export interface HostAccess {
   readonly failed: (host: string, error: UserError) => void;
 }
 
+/** The project's own key, and nobody to ask for another one's passphrase. */
+export function unattendedRing(project: Project): KeyRing {
+  return new KeyRing({ projectKey: projectKeyPath(project.keys), askPassphrase: async () => null });
+}
+
 /** What recovery has: the project's key, and nobody to tell. It never applies such a step anew, since none of them commits. */
 export function unattendedAccess(project: Project): HostAccess {
-  const ring = new KeyRing({ projectKey: projectKeyPath(project.keys), askPassphrase: async () => null });
+  const ring = unattendedRing(project);
   return {
     connect: async (worker) => (worker === null ? localConnection(MAIN_HOST) : openFleet(ring).connect(worker)),
     failed: () => {},

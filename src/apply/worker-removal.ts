@@ -1,7 +1,7 @@
 import { removeKeyArgv } from '../argv/authorized-keys.ts';
 import { UserError } from '../domain/errors.ts';
-import { parseInventory, withoutWorker, withWorker, type Worker } from '../domain/inventory.ts';
-import { readText, writeFileAtomic } from '../effects/files.ts';
+import { withoutWorker, withWorker, type Worker } from '../domain/inventory.ts';
+import { readText } from '../effects/files.ts';
 import { readPublicKey } from '../effects/project-key.ts';
 import { composeProjectName } from '../observe/deployment.ts';
 import type { Project } from '../observe/project.ts';
@@ -9,6 +9,7 @@ import type { Json } from '../plan/plan.ts';
 import { takeAgentAway } from './agent-swap.ts';
 import { unattendedAccess, type HostAccess } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
+import { writeInventory } from './workers.ts';
 
 type Params = { readonly worker: Worker & { readonly [key: string]: Json } };
 
@@ -64,9 +65,4 @@ function keyStays(worker: Worker, evidence: string): UserError {
     },
     { host: worker.name, evidence },
   );
-}
-
-async function writeInventory(project: Project, text: string): Promise<void> {
-  parseInventory(text, project.inventoryFile);
-  await writeFileAtomic(project.inventoryFile, text, { mode: 0o600 });
 }

@@ -4,11 +4,12 @@ import { addressOf, parseInventory, withoutWorker, withWorker, type Worker } fro
 import type { Text } from '../domain/text.ts';
 import { readText, writeFileAtomic } from '../effects/files.ts';
 import { openFleet } from '../effects/fleet.ts';
-import { KeyRing } from '../effects/key-ring.ts';
-import { ensureProjectKey, projectKeyPath, readPublicKey } from '../effects/project-key.ts';
+import type { KeyRing } from '../effects/key-ring.ts';
+import { ensureProjectKey, readPublicKey } from '../effects/project-key.ts';
 import type { Connection, ExecResult } from '../effects/transport.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
+import { unattendedRing } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
 
 /** How steps get to workers. */
@@ -87,8 +88,7 @@ export async function writeInventory(project: Project, text: string): Promise<vo
 
 /** What recovery has: the project's key, and nobody to ask. */
 function unattended(project: Project): WorkerAccess {
-  const ring = new KeyRing({ projectKey: projectKeyPath(project.keys), askPassphrase: async () => null });
-  return { ring, warn: () => {} };
+  return { ring: unattendedRing(project), warn: () => {} };
 }
 
 /** Does something on one worker, over a connection that is closed afterwards. */

@@ -5,8 +5,9 @@ import type { Project } from '../observe/project.ts';
 import { observeStatus, type Status } from '../observe/status.ts';
 import { observeFleet } from '../observe/heard-workers.ts';
 import { planDeployment } from '../plan/deployment.ts';
+import { withFollowing } from '../plan/fleet.ts';
 import { renderStatus } from '../ui/status.ts';
-import { fleetPart, withFleet } from './fleet-part.ts';
+import { fleetPart } from './fleet-part.ts';
 import type { Proposal } from './perform.ts';
 import type { Report, Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
@@ -39,7 +40,7 @@ export async function proposeDeployment(
   const fleet = await fleetPart(session, project, facts);
   return {
     facts,
-    plan: withFleet(plan, fleet),
+    plan: withFollowing(plan, fleet.following),
     executors: { ...executors, ...fleet.executors },
     report: async () => fleet.failures.check(await reportStatus(session, project), true),
   };

@@ -7,24 +7,17 @@ import { readInventory } from '../observe/inventory.ts';
 import type { Project } from '../observe/project.ts';
 import { workerImages } from '../observe/worker-images.ts';
 import { observeWorkers } from '../observe/workers.ts';
-import { pullOnWorker, swapAgent, type Manner } from '../plan/fleet.ts';
-import type { Plan, Step } from '../plan/plan.ts';
+import { planFollowing, type Following } from '../plan/fleet.ts';
 import type { Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
 import { FleetFailures } from './worker-failures.ts';
 
 /** What a deployment does on the workers. */
 export interface FleetPart {
-  /** Before the stack is touched: nothing that fails here keeps anybody from going on. */
-  readonly before: readonly Step[];
-  /** After the point of no return: the agents follow. */
-  readonly after: readonly Step[];
+  readonly following: Following;
   readonly executors: Executors;
   readonly failures: FleetFailures;
 }
-
-const LAX: Manner = { lax: true };
-const PULL = { en: 'pull images on the workers', zh: '在各 worker 上拉取镜像' };
 
 /** Looks at every declared worker, and plans what it needs to follow the target. One that cannot be reached is told, and left out. */
 export async function fleetPart(session: Session, project: Project, facts: DeploymentFacts): Promise<FleetPart> {
@@ -45,8 +38,11 @@ export async function fleetPart(session: Session, project: Project, facts: Deplo
     return !['pending', 'unreachable'].includes(status) && (status !== 'online' || missing.length > 0);
   });
   return {
-    before: late.flatMap(({ worker }) => images.map((image) => pullOnWorker(worker, image, LAX, PULL))),
-    after: late.map(({ worker }) => swapAgent(worker, version, LAX)),
+    following: planFollowing(
+      late.map(({ worker }) => worker),
+      images,
+      version,
+    ),
     executors: fleetExecutors(project, { ring, failed: (host, error) => failures.add(host, error) }),
     failures,
   };
@@ -57,11 +53,4 @@ function warnOfNoAgent(session: Session, name: string): void {
     en: `${name} has no agent and is left as it is; next: xingrin worker update ${name}`,
     zh: `${name} 没有 agent,保持原样;可执行:xingrin worker update ${name}`,
   });
-}
-
-/** The plan with the workers' part in it: their images come after the stack's own, which tell first whether there is such a release. */
-export function withFleet(plan: Plan, { before, after }: Pick<FleetPart, 'before' | 'after'>): Plan {
-  const pulls = plan.steps.filter(({ kind }) => kind === 'pull-image' || kind === 'verify-images');
-  const rest = plan.steps.filter((step) => !pulls.includes(step));
-  return { ...plan, steps: [...pulls, ...before, ...rest, ...after] };
 }

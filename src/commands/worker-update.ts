@@ -1,20 +1,17 @@
 import { fleetExecutors } from '../apply/fleet.ts';
 import { UserError } from '../domain/errors.ts';
 import { findWorker, selectWorkers, type Worker } from '../domain/inventory.ts';
-import type { Text } from '../domain/text.ts';
 import { agentSpecFor } from '../observe/agent-spec.ts';
 import { readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { readInstalled } from '../observe/worker-images.ts';
 import { observeWorkers } from '../observe/workers.ts';
-import { pullOnWorker, swapAgent } from '../plan/fleet.ts';
+import { planFollowing } from '../plan/fleet.ts';
 import { makePlan } from '../plan/plan.ts';
 import { perform, type Proposal } from './perform.ts';
 import type { Report, Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
 import { FleetFailures } from './worker-failures.ts';
-
-const PULL: Text = { en: 'pull images on the workers', zh: '在各 worker 上拉取镜像' };
 
 /** Brings the images and agents of workers to the version of the main server. One that fails keeps no other from it. */
 export async function workerUpdateCommand(session: Session, { names }: { names: readonly string[] }): Promise<Report> {
@@ -33,24 +30,24 @@ async function propose(session: Session, project: Project, names: readonly strin
   const ring = keyRingOf(session, project);
   const views = await observeWorkers(chosen, ring, installed);
   const failures = new FleetFailures(session, chosen.length);
-  const lax = { lax: true };
   const able = views.filter((view) => {
     if (view.status !== 'unreachable') return true;
     failures.add(view.worker.name, new UserError('UNREACHABLE', view.reason ?? { en: '?', zh: '?' }));
     return false;
   });
   const late = able.filter(({ status, missing }) => status !== 'online' || missing.length > 0);
-  const steps = [
-    ...late.flatMap(({ worker }) => installed.images.map((image) => pullOnWorker(worker, image, lax, PULL))),
-    ...late.map(({ worker }) => swapAgent(worker, installed.version, lax)),
-  ];
+  const following = planFollowing(
+    late.map(({ worker }) => worker),
+    installed.images,
+    installed.version,
+  );
   return {
     plan: makePlan({
       command: 'worker update',
       from: installed.version,
       to: installed.version,
       commit: null,
-      steps,
+      steps: [...following.before, ...following.after],
     }),
     executors: fleetExecutors(project, { ring, failed: (host, error) => failures.add(host, error) }),
     report: async () =>

@@ -86,8 +86,8 @@ async function hearControlPlane(project: Project): Promise<ObservedWorker[] | nu
   if (text === null) return null;
   const env = parseEnvFile(text, project.envFile);
   const token = envValue(env, 'ADMIN_TOKEN') ?? '';
-  const authority = await trustedAuthority(join(project.composeDirectory, 'nginx', 'ssl'));
   if (token === '') return null;
+  const authority = await trustedAuthority(join(project.composeDirectory, 'nginx', 'ssl'));
   const port = Number(envValue(env, 'PUBLIC_PORT') || 8083);
   const hosts = new Set(['localhost', envValue(env, 'PUBLIC_HOST') || 'localhost']);
   for (const host of hosts) {

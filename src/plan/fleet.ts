@@ -1,10 +1,10 @@
 import type { Worker } from '../domain/inventory.ts';
 import type { Text } from '../domain/text.ts';
-import type { Json, Step } from './plan.ts';
+import type { Json, Plan, Step } from './plan.ts';
 import { plainWorker } from './workers.ts';
 
 /** An image, with the digests of which it must have one. */
-interface Pinned {
+export interface Pinned {
   readonly reference: string;
   readonly digests: readonly string[] | null;
 }
@@ -15,6 +15,7 @@ export interface Manner {
 }
 
 const STRICT: Manner = { lax: false };
+const LAX: Manner = { lax: true };
 
 /** @param install Docker may be missing: it is installed afterwards */
 export function checkHost(worker: Worker, install: boolean, platforms: readonly string[] | null): Step {
@@ -50,6 +51,32 @@ export function swapAgent(worker: Worker, version: string, manner: Manner): Step
   const undone = { en: `${worker.name} has the agent it had`, zh: `${worker.name} 的 agent 已恢复原状` };
   const wave = { en: 'bring the agents to the version', zh: '更新各主机的 agent' };
   return { ...on(worker, 'swap-agent', title, manner, { version }), undone, wave };
+}
+
+/** What workers do to follow a version, each on its own. */
+export interface Following {
+  /** Their images: nothing that fails here keeps anybody from going on. */
+  readonly before: readonly Step[];
+  /** Their agents. */
+  readonly after: readonly Step[];
+}
+
+export function planFollowing(workers: readonly Worker[], images: readonly Pinned[], version: string): Following {
+  const wave = { en: 'pull images on the workers', zh: '在各 worker 上拉取镜像' };
+  return {
+    before: workers.flatMap((worker) => images.map((image) => pullOnWorker(worker, image, LAX, wave))),
+    after: workers.map((worker) => swapAgent(worker, version, LAX)),
+  };
+}
+
+/**
+ * A deployment with the workers' part in it: their images come after the stack's own, which tell first whether there is such a release,
+ * and before the stack is touched; their agents after the point of no return.
+ */
+export function withFollowing(plan: Plan, { before, after }: Following): Plan {
+  const pulls = plan.steps.filter(({ kind }) => kind === 'pull-image' || kind === 'verify-images');
+  const rest = plan.steps.filter((step) => !pulls.includes(step));
+  return { ...plan, steps: [...pulls, ...before, ...rest, ...after] };
 }
 
 function on(worker: Worker, kind: string, title: Text, { lax }: Manner, more: { readonly [key: string]: Json }): Step {

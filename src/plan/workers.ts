@@ -71,5 +71,5 @@ export function planRemoval(worker: Worker, reachable: boolean): Plan {
     params,
   };
   const steps = reachable ? [there, here, key] : [here];
-  return makePlan({ command: 'worker remove', from: null, to: name, commit: null, steps });
+  return makePlan({ command: 'worker remove', from: null, to: null, commit: null, steps });
 }
