@@ -274,17 +274,21 @@ export class Roster {
       this.#complain(entry, error);
       return await busy().catch(() => {});
     }
-    const renewal = setInterval(
-      () => {
-        store.renew(id, owner).then(
-          (ours) => {
-            if (!ours) given.abort();
-          },
-          () => {},
-        );
-      },
-      (LOCK_SECONDS * 1_000) / 3,
-    ).unref();
+    const pause = (LOCK_SECONDS * 1_000) / 3;
+    let renewed = performance.now();
+    const renewal = setInterval(() => {
+      const asked = performance.now();
+      store.renew(id, owner).then(
+        (ours) => {
+          if (ours) renewed = asked;
+          else given.abort();
+        },
+        () => {
+          // Before the next question somebody else could have it.
+          if (performance.now() - renewed + pause >= LOCK_SECONDS * 1_000) given.abort();
+        },
+      );
+    }, pause).unref();
     this.#following.add(id);
     log.info('agent update begins', { worker: id, name: entry.name, version });
     this.counts.updates += 1;
@@ -370,7 +374,12 @@ export class Roster {
       entry.record = null;
       if (entry.worker === null) this.#drop(entry);
     }
-    for (const record of records) this.#takeRecord(record);
+    for (const record of records) {
+      const entry = this.#entries.get(record.id);
+      // What is kept is the truth, also if it is older than what we saw.
+      if (entry !== undefined) entry.record = null;
+      this.#takeRecord(record);
+    }
     for (const [id, beat] of beats) this.#takeBeat(id, beat);
   }
 

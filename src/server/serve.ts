@@ -10,6 +10,7 @@ import type { Project } from '../observe/project.ts';
 import type { AgentUpdater } from './agent-updater.ts';
 import { makeApp } from './app.ts';
 import { EmbeddedStore } from './embedded-store.ts';
+import { RedisStore } from './redis-store.ts';
 import { Roster } from './roster.ts';
 import type { ServerSettings } from './settings.ts';
 import type { Store } from './store.ts';
@@ -37,7 +38,7 @@ export interface Serving {
 
 /** Starts the control plane of a project. Throws PRECONDITION (exit 6) where the port is taken. */
 export async function serve({ project, settings, log, updater, tasks }: ServeOptions): Promise<Serving> {
-  const store = await storeFor(project, settings, log);
+  const store = storeFor(project, settings, log);
   const { wanted, localName } = settings;
   const roster = new Roster({
     store,
@@ -81,19 +82,8 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
   };
 }
 
-/** Throws PRECONDITION (exit 6) where another store is asked for: two servers that do not know of each other would do all twice. */
-async function storeFor(project: Project, { redisUrl }: ServerSettings, log: Log): Promise<Store> {
-  if (redisUrl !== null) {
-    fail(
-      'PRECONDITION',
-      {
-        en: 'REDIS_URL is set, and this version keeps its state in the project only',
-        zh: '设置了 REDIS_URL,但此版本只能把状态保存在项目中',
-      },
-      { hint: { en: 'take REDIS_URL away, and run one server', zh: '请去掉 REDIS_URL,并只运行一个服务端' } },
-    );
-  }
-  return new EmbeddedStore(join(project.state, 'server'), log);
+function storeFor(project: Project, { redisUrl }: ServerSettings, log: Log): Store {
+  return redisUrl === null ? new EmbeddedStore(join(project.state, 'server'), log) : new RedisStore(redisUrl, log);
 }
 
 async function listen(server: import('node:http').Server, port: number): Promise<number> {

@@ -25,6 +25,7 @@ const TOOLS = {
   curl: 'curl',
   sshd: 'openssh-server',
   ssh: 'openssh-client',
+  'redis-server': 'redis-server',
 };
 
 const WITH_DAEMONS = `${process.env['PATH']}:/usr/sbin:/sbin`;

@@ -2,9 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../../src/domain/errors.ts';
-import type { Worker } from '../../src/domain/inventory.ts';
 import { until } from '../../src/effects/clock.ts';
-import type { AgentUpdater } from '../../src/server/agent-updater.ts';
 import { FIRST_UNLISTED } from '../../src/server/store.ts';
 import {
   ADMIN_TOKEN,
@@ -13,6 +11,7 @@ import {
   bearer,
   openServerRig,
   post,
+  StrictUpdater,
   tokenOf,
   VITALS,
   type RunningServer,
@@ -26,34 +25,6 @@ beforeEach(async () => {
 afterEach(() => rig.close());
 
 const statusOf = async (server: RunningServer, id: number): Promise<unknown> => (await server.worker(id))['status'];
-
-/** Does one update at a time as it is told to, and notes who asked. */
-class StrictUpdater implements AgentUpdater {
-  readonly calls: string[] = [];
-  readonly #under = new Set<number>();
-  #finish = new Map<number, (error?: unknown) => void>();
-
-  update(worker: Worker, version: string, signal: AbortSignal): Promise<void> {
-    if (this.#under.has(worker.id)) throw new Error(`two updates of ${worker.name} at once`);
-    if (signal.aborted) throw new Error('began after the end');
-    this.#under.add(worker.id);
-    this.calls.push(`${worker.name} ${version}`);
-    return new Promise((resolve, reject) => {
-      this.#finish.set(worker.id, (error) => {
-        this.#under.delete(worker.id);
-        if (error === undefined) resolve();
-        else reject(error as Error);
-      });
-    });
-  }
-
-  end(id: number, error?: unknown): void {
-    const finish = this.#finish.get(id);
-    if (finish === undefined) throw new Error(`no update of ${id} is under way`);
-    this.#finish.delete(id);
-    finish(error);
-  }
-}
 
 describe('who is there', () => {
   test('those of the inventory, the server itself, and whoever registers; the same name gets the same id', async () => {

@@ -1,6 +1,10 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Worker } from '../../src/domain/inventory.ts';
 import { openLog } from '../../src/effects/log.ts';
 import { agentToken } from '../../src/effects/agent-token.ts';
 import { openProject } from '../../src/observe/project.ts';
@@ -23,6 +27,8 @@ export interface ServerRig {
   /** What the servers logged. */
   readonly log: string[];
   start(settings?: Partial<ServerSettings>, updater?: AgentUpdater): Promise<RunningServer>;
+  /** The same as a process of its own: what the image xingrin-server runs. Stopping kills it with -9. */
+  spawn(environment?: Record<string, string>): Promise<RunningServer>;
   close(): Promise<void>;
 }
 
@@ -48,6 +54,8 @@ export const post = (body: unknown, token?: string): RequestInit => ({
 });
 export const VITALS = { cpu_percent: 10, memory_percent: 20, version: 'v1.2.3' };
 
+const BUNDLE = fileURLToPath(new URL('../../dist/server.mjs', import.meta.url));
+
 const INVENTORY = `lastId: 3
 workers:
   - {id: 2, name: w2, host: 10.9.9.2, port: 22, user: root}
@@ -62,6 +70,7 @@ export async function openServerRig(): Promise<ServerRig> {
   await writeFile(join(root, '.xingrin/inventory.yaml'), INVENTORY);
   const log: string[] = [];
   const running = new Set<Serving>();
+  const processes = new Set<ChildProcess>();
   return {
     root,
     log,
@@ -86,17 +95,52 @@ export async function openServerRig(): Promise<ServerRig> {
         tasks: null,
       });
       running.add(serving);
-      return clientOf(serving, () => running.delete(serving));
+      return clientAt(serving.port, async () => {
+        running.delete(serving);
+        await serving.close();
+      });
+    },
+    async spawn(environment = {}) {
+      const env = {
+        PATH: process.env['PATH'],
+        PROJECT: root,
+        PORT: '0',
+        AGENT_TOKEN: AGENT_SECRET,
+        ADMIN_TOKEN,
+        IMAGE_TAG: 'v1.2.3',
+        WORKER_NAME: 'local',
+        ...environment,
+      };
+      const child = spawn(process.execPath, [BUNDLE], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+      processes.add(child);
+      const port = await new Promise<number>((resolve, reject) => {
+        child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log.slice(-5).join('')}`)));
+        child.stdout.setEncoding('utf8').on('data', (text: string) => {
+          log.push(text);
+          const found = /"message":"serving","port":(\d+)/.exec(text)?.[1];
+          if (found !== undefined) resolve(Number(found));
+        });
+      });
+      return clientAt(port, () => killed(child));
     },
     async close() {
       for (const serving of running) await serving.close();
+      for (const child of processes) await killed(child);
       await rm(root, { recursive: true, force: true });
     },
   };
 }
 
-function clientOf(serving: Serving, onStop: () => void): RunningServer {
-  const url = `http://127.0.0.1:${serving.port}`;
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/** Clients of a server, and what it does when it is stopped. */
+function clientAt(port: number, stop: () => Promise<void>): RunningServer {
+  const url = `http://127.0.0.1:${port}`;
   async function call(path: string, init: RequestInit = {}): Promise<Answer> {
     const response = await fetch(url + path, init);
     return {
@@ -107,15 +151,40 @@ function clientOf(serving: Serving, onStop: () => void): RunningServer {
   }
   return {
     url,
-    port: serving.port,
+    port,
     call,
     beat: (id, body = VITALS, token = tokenOf(id)) => call(`/api/workers/${id}/heartbeat/`, post(body, token)),
     register: (name, local = false) => call('/api/workers/register/', post({ name, is_local: local }, AGENT_SECRET)),
     workers: async () => (await call('/api/workers/', asAdmin)).body['workers'] as Record<string, unknown>[],
     worker: async (id) => (await call(`/api/workers/${id}/`, asAdmin)).body,
-    async stop() {
-      onStop();
-      await serving.close();
-    },
+    stop,
   };
+}
+
+/** Does one update at a time as it is told to, and notes who asked. */
+export class StrictUpdater implements AgentUpdater {
+  readonly calls: string[] = [];
+  readonly #under = new Set<number>();
+  #finish = new Map<number, (error?: unknown) => void>();
+
+  update(worker: Worker, version: string, signal: AbortSignal): Promise<void> {
+    if (this.#under.has(worker.id)) throw new Error(`two updates of ${worker.name} at once`);
+    if (signal.aborted) throw new Error('began after the end');
+    this.#under.add(worker.id);
+    this.calls.push(`${worker.name} ${version}`);
+    return new Promise((resolve, reject) => {
+      this.#finish.set(worker.id, (error) => {
+        this.#under.delete(worker.id);
+        if (error === undefined) resolve();
+        else reject(error as Error);
+      });
+    });
+  }
+
+  end(id: number, error?: unknown): void {
+    const finish = this.#finish.get(id);
+    if (finish === undefined) throw new Error(`no update of ${id} is under way`);
+    this.#finish.delete(id);
+    finish(error);
+  }
 }
