@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { askSwap, beginSwap, removeAgent, type AgentSpec, type ScriptCall } from '../argv/agent.ts';
+import { agentContainer, askSwap, beginSwap, removeAgent, type AgentSpec, type ScriptCall } from '../argv/agent.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import { redact } from '../domain/redact.ts';
 import type { Text } from '../domain/text.ts';
@@ -26,23 +26,38 @@ export interface WorkerHost {
 export interface SwapOptions {
   /** Seconds for the new agent to become healthy. */
   readonly limit: number;
+  /** Seconds to wait for another swap that is at work there; none unless given. */
+  readonly patience?: number;
   /** Stops waiting; the worker goes on by itself. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * Replaces the agent of a worker, whose images must be there. The worker does it by itself: whatever becomes of us or of the
- * connection, it ends with the new agent if that became healthy within the limit, else with the old one.
+ * connection, it ends with the new agent if that became healthy within the limit, else with the old one. `unchanged` where just that
+ * agent runs already: decided over there, under the lock of swaps.
  *
  * @throws UNHEALTHY (exit 7) if the new agent failed: the old one runs again, or was never touched; LOCKED (5) while another swap
  *   is at work there; UNREACHABLE (4) if the worker cannot be asked for the end of it
  */
-export async function swapAgent(host: WorkerHost, spec: AgentSpec, options: SwapOptions): Promise<void> {
+export async function swapAgent(
+  host: WorkerHost,
+  spec: AgentSpec,
+  options: SwapOptions,
+): Promise<'done' | 'unchanged'> {
   const id = randomBytes(8).toString('hex');
-  await begin(host, id, spec, options);
+  if ((await begin(host, id, spec, options)) === 'inplace') return 'unchanged';
   const { state, reason, log } = await follow(host, id, spec, options);
-  if (state === 'confirmed') return;
+  if (state === 'confirmed') return 'done';
   throw swapFailure(host.name, spec, { state, reason, log });
+}
+
+/** What an agent is made from, as one value. Keyed with the secret in it: who reads it cannot try secrets that are easy to guess. */
+function markOf(spec: AgentSpec): string {
+  const { AGENT_TOKEN, ...environment } = spec.environment;
+  return createHmac('sha256', AGENT_TOKEN)
+    .update(JSON.stringify([agentContainer(spec), environment]))
+    .digest('hex');
 }
 
 /** Takes the agents of a project off a worker, and what swaps left there. Throws LOCKED (5) or FAILED (1), naming the worker. */
@@ -65,28 +80,44 @@ export async function takeAgentAway(host: WorkerHost, project: string): Promise<
   );
 }
 
-async function begin(host: WorkerHost, id: string, spec: AgentSpec, options: SwapOptions): Promise<void> {
-  const connection = await host.connect();
-  let result: ExecResult;
-  try {
-    result = await call(connection, beginSwap(id, options.limit, spec));
-  } catch (error) {
-    // It may have begun all the same.
-    if (isLost(error)) return;
-    throw error;
+async function begin(
+  host: WorkerHost,
+  id: string,
+  spec: AgentSpec,
+  options: SwapOptions,
+): Promise<'begun' | 'inplace'> {
+  const deadline = Date.now() + (options.patience ?? 0) * 1000;
+  const request = beginSwap(id, options.limit, markOf(spec), spec);
+  for (;;) {
+    if (options.signal?.aborted === true) throw stopped(host.name);
+    const connection = await host.connect();
+    let result: ExecResult;
+    try {
+      result = await call(connection, request);
+    } catch (error) {
+      // It may have begun all the same.
+      if (isLost(error)) return 'begun';
+      throw error;
+    }
+    const [answer = '', other = ''] = (result.stdout.split('\n')[0] ?? '').split(' ');
+    if (answer === 'begun' || answer === 'inplace') return answer;
+    if (answer !== 'busy') throw silentEngine(host.name, result);
+    if (Date.now() >= deadline) throw busy(host.name);
+    await call(connection, askSwap(other === '' ? id : other, WAIT));
+    await pause(500);
   }
-  const [answer = ''] = result.stdout.trim().split('\n');
-  if (answer === 'begun') return;
-  if (answer.startsWith('busy')) throw busy(host.name);
-  throw new UserError(
+}
+
+function silentEngine(name: string, { stderr }: ExecResult): UserError {
+  return new UserError(
     'ENGINE_MISSING',
     {
-      en: `Docker on ${host.name} does not answer; its agent was not touched`,
-      zh: `${host.name} 上的 Docker 没有响应;未改动其 agent`,
+      en: `Docker on ${name} does not answer; its agent was not touched`,
+      zh: `${name} 上的 Docker 没有响应;未改动其 agent`,
     },
     {
-      host: host.name,
-      evidence: result.stderr.trimEnd(),
+      host: name,
+      evidence: stderr.trimEnd(),
       hint: { en: `look there: systemctl status docker`, zh: `请在该主机上查看:systemctl status docker` },
     },
   );
@@ -138,6 +169,7 @@ function isLost(error: unknown): boolean {
 const REASONS: Readonly<Record<string, Text>> = {
   create: { en: 'its container could not be made', zh: '无法创建其容器' },
   stop: { en: 'the old one could not be stopped', zh: '无法停止旧 agent' },
+  version: { en: 'its image holds another version than its tag says', zh: '镜像内的版本与其标签不符' },
   start: { en: 'it could not be started', zh: '无法启动' },
   unhealthy: { en: 'the server accepted no heartbeat from it', zh: '服务端没有收到它的有效心跳' },
   silent: { en: 'it did not become healthy in time', zh: '未能在时限内变为健康' },
@@ -167,8 +199,14 @@ function swapFailure(name: string, spec: AgentSpec, { state, reason, log }: Swap
       host: name,
       ...(evidence === '' ? {} : { evidence }),
       hint: {
-        en: `can that host reach ${spec.environment.SERVER_URL}? mend it, then: xingrin worker update ${name}`,
-        zh: `请检查该主机能否访问 ${spec.environment.SERVER_URL};修复后执行:xingrin worker update ${name}`,
+        en:
+          reason === 'version'
+            ? 'publish a new version whose agent image is built for it, then: xingrin update'
+            : `can that host reach ${spec.environment.SERVER_URL}? mend it, then: xingrin worker update ${name}`,
+        zh:
+          reason === 'version'
+            ? '请发布一个 agent 镜像版本正确的新版本,然后:xingrin update'
+            : `请检查该主机能否访问 ${spec.environment.SERVER_URL};修复后执行:xingrin worker update ${name}`,
       },
     },
   );

@@ -38,7 +38,9 @@ type Plain = On & { readonly [key: string]: Json };
 /** Milliseconds for one small command over there. */
 const LIMIT = 30_000;
 /** Seconds for a new agent to have its first heartbeat accepted. */
-const HEALTHY = 60;
+export const HEALTHY = 60;
+/** Seconds to wait for a swap that the server began before we came: the longest that one takes. */
+const PATIENCE = 120;
 
 /** Making hosts into workers, keeping them on the version, and letting them go. */
 export function fleetExecutors(project: Project, access: FleetAccess = unattended(project)): Executors {
@@ -94,11 +96,7 @@ export function fleetExecutors(project: Project, access: FleetAccess = unattende
       apply: (params, { signal }) =>
         on(params, async (host) => {
           const spec = await agentSpecFor(project, params.worker, params.version);
-          const [agent, ...others] = await agentsOn(await host.connect());
-          const same = agent?.image === spec.image && agent.workerId === spec.workerId && agent.health === 'healthy';
-          if (same && others.length === 0) return 'unchanged';
-          await swapAgent(host, spec, { limit: HEALTHY, signal });
-          return 'done';
+          return swapAgent(host, spec, { limit: HEALTHY, patience: PATIENCE, signal });
         }),
       // The swap itself ends with an agent that runs; only a first one has to go.
       async undo(params, { had }) {

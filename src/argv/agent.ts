@@ -8,11 +8,14 @@ export const NEXT_CONTAINER = `${AGENT_CONTAINER}-next`;
 
 export const PROJECT_LABEL = 'xingrin.project';
 export const WORKER_LABEL = 'xingrin.worker';
+/** A fingerprint of all that the container was made from. */
+const MARK_LABEL = 'xingrin.mark';
 
 /** What the container of an agent is made from. */
 export interface AgentSpec {
   /** `repository/xingrin-agent:v1.2.3`; it must be on the worker. */
   readonly image: string;
+  readonly version: string;
   /** Name of the Compose project that it works for. */
   readonly project: string;
   readonly workerId: number;
@@ -66,13 +69,19 @@ export interface ScriptCall {
 }
 
 /**
- * Begins a swap; ends at once with `begun`, or with `busy ID` where another one is at work.
+ * Begins a swap; ends at once with `begun`, with `inplace` where that very agent runs and is healthy, or with `busy ID` where another
+ * swap is at work.
  *
  * @param id told when asking later: letters, digits and dashes
  * @param limit seconds for the new agent to become healthy
+ * @param mark a fingerprint of the spec; it must tell nothing about the secret in it
  */
-export function beginSwap(id: string, limit: number, spec: AgentSpec): ScriptCall {
-  return swapCall(['begin', id, String(limit), ...agentContainer(spec)], Object.entries(spec.environment));
+export function beginSwap(id: string, limit: number, mark: string, spec: AgentSpec): ScriptCall {
+  const container = ['--label', `${MARK_LABEL}=${mark}`, ...agentContainer(spec)];
+  return swapCall(
+    ['begin', id, String(limit), spec.version, mark, spec.image, ...container],
+    Object.entries(spec.environment),
+  );
 }
 
 /** Asks how a swap stands, waiting up to so many seconds for its end. */

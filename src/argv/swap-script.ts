@@ -2,7 +2,9 @@
  * Runs on a worker and replaces its agent. POSIX sh, for dash and busybox; needs docker, flock and timeout. It is given over
  * standard input with a call of `main` at its end (`src/argv/agent.ts`).
  *
- *     main begin ID LIMIT ARGS…   creates the new agent with ARGS, beside us from then on; says `begun`, `busy ID` or `refused`
+ *     main begin ID LIMIT VERSION MARK IMAGE ARGS…
+ *                                 creates the new agent with ARGS, beside us from then on; says `begun`, `inplace` where a healthy
+ *                                 agent with this MARK runs IMAGE already, `busy ID` or `refused`
  *     main ask ID SECONDS         says `ID STATE REASON`, then the last lines of what went wrong
  *     main remove LABEL           takes the agents with this label away
  *
@@ -72,6 +74,25 @@ restore() {
   tell stuck "$1"
 }
 
+# Whether the agent that runs is the one asked for: made of the same things, from what the image tag means now, and healthy.
+in_place() {
+  absent "$next" || return 1
+  wanted=$(engine image inspect --format '{{.Id}}' "$image" 2>/dev/null) || return 1
+  look=$(engine container inspect --format '{{index .Config.Labels "xingrin.mark"}} {{.Image}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}} {{.HostConfig.RestartPolicy.Name}}' "$agent" 2>/dev/null) || return 1
+  [ "$look" = "$mark $wanted running healthy always" ]
+}
+
+# Whether the new agent is of the version that its image tag says. One that does not know counts as right: the tag is all there is.
+right_version() {
+  rm -f "$dir/version"
+  quiet container cp "$next:/opt/agent/VERSION" "$dir/version" || return 0
+  built=$(head -c 64 "$dir/version" 2>/dev/null | head -n 1)
+  rm -f "$dir/version"
+  [ "$built" = "$version" ] && return
+  printf 'the image %s holds an agent of version %s\n' "$image" "$built" >"$dir/log"
+  return 1
+}
+
 recall() {
   known=
   state=unknown
@@ -124,13 +145,16 @@ proven() {
 }
 
 work() {
-  limit=$1
-  shift
   trap '' HUP INT
   : >"$dir/log"
   if ! engine container create --name "$next" "$@" >/dev/null 2>"$dir/log"; then
     quiet container rm --force "$next"
     tell kept create
+    return
+  fi
+  if ! right_version; then
+    quiet container rm --force "$next"
+    tell kept version
     return
   fi
   tell prepared -
@@ -168,7 +192,11 @@ lock() {
 
 begin() {
   id=$1
-  shift
+  limit=$2
+  version=$3
+  mark=$4
+  image=$5
+  shift 5
   if ! lock; then
     other=
     if [ -r "$dir/outcome" ]; then read -r other _ <"$dir/outcome"; fi
@@ -177,6 +205,10 @@ begin() {
   fi
   if ! settle; then
     echo refused
+    return
+  fi
+  if in_place; then
+    echo inplace
     return
   fi
   tell prepared -

@@ -46,6 +46,7 @@ export async function agentSpecFor(
   const secret = envValue(env, 'AGENT_TOKEN') ?? '';
   return {
     image: agentReference(project, env, version),
+    version,
     project: name,
     workerId: worker.id,
     environment: {

@@ -105,8 +105,7 @@ export async function makeApp(options: AppOptions): Promise<App> {
   });
 
   const running = JSON.stringify({ status: 'ok', version: options.version });
-  const upToDate = JSON.stringify({ status: 'ok', need_update: false, server_version: roster.wanted ?? 'unknown' });
-  const behind = JSON.stringify({ status: 'ok', need_update: true, server_version: roster.wanted ?? 'unknown' });
+  const accepted = acceptances(roster);
 
   function entryOf(request: FastifyRequest): Entry {
     const id = idOf(request);
@@ -155,7 +154,7 @@ export async function makeApp(options: AppOptions): Promise<App> {
       answer: heartbeatAnswer,
       handle(request) {
         const { version, cpu, memory } = readVitals(request.body);
-        const text = roster.needsUpdate(version) ? behind : upToDate;
+        const text = accepted(roster.needsUpdate(version));
         const change = roster.heartbeat(entryOf(request), version, cpu, memory);
         return change === null ? text : change.then(() => text);
       },
@@ -320,6 +319,20 @@ export async function makeApp(options: AppOptions): Promise<App> {
       streams.close();
       await http.close();
     },
+  };
+}
+
+/** The two answers to a heartbeat, written out once for each version that agents are to have. */
+function acceptances(roster: Roster): (behind: boolean) => string {
+  let wanted: string | null = null;
+  let texts: readonly string[] = [];
+  return (behind) => {
+    if (texts.length === 0 || wanted !== roster.wanted) {
+      wanted = roster.wanted;
+      const version = wanted ?? 'unknown';
+      texts = [false, true].map((need) => JSON.stringify({ status: 'ok', need_update: need, server_version: version }));
+    }
+    return texts[behind ? 1 : 0] ?? '';
   };
 }
 

@@ -4,6 +4,7 @@ import { openLog } from '../effects/log.ts';
 import { openProject } from '../observe/project.ts';
 import { serve } from './serve.ts';
 import { readSettings } from './settings.ts';
+import { sshUpdater } from './ssh-updater.ts';
 
 /**
  * What the image xingrin-server runs: the control plane of the project at /project, or of the folder in PROJECT.
@@ -20,7 +21,7 @@ async function run(): Promise<void> {
     const project = await openProject(PROJECT);
     const settings = await readSettings(process.env, project);
     const log = openLog([settings.agentToken, settings.adminToken, settings.redisUrl ?? ''], say);
-    const serving = await serve({ project, settings, log, updater: null, tasks: null });
+    const serving = await serve({ project, settings, log, updater: sshUpdater(project), tasks: null });
     const end = (signal: string): void => {
       log.info('ending', { reason: signal });
       void serving.close().finally(() => process.exit(0));

@@ -1,7 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { UserError } from '../domain/errors.ts';
 import type { Inventory, Worker } from '../domain/inventory.ts';
-import { same, type Text } from '../domain/text.ts';
 import {
   advance,
   NEW_WORKER,
@@ -12,9 +9,9 @@ import {
 } from '../domain/worker-state.ts';
 import type { Log } from '../effects/log.ts';
 import type { AgentUpdater } from './agent-updater.ts';
+import { follow } from './following.ts';
 import {
   FIRST_UNLISTED,
-  LOCK_SECONDS,
   StoreAway,
   type Beat,
   type FleetEvent,
@@ -53,7 +50,7 @@ export interface Entry {
 export interface RosterOptions {
   readonly store: Store;
   readonly log: Log;
-  /** The version that agents are to have; null if nothing is asked for. */
+  /** The version that agents are to have, to begin with; null if nothing is asked for. */
   readonly wanted: string | null;
   /** The name of the main server's own agent; null: the first local one that registers. */
   readonly localName: string | null;
@@ -65,7 +62,8 @@ export interface RosterOptions {
 
 /** Everybody who works for this product, and what becomes of them. */
 export class Roster {
-  readonly wanted: string | null;
+  /** The version that agents are to have. */
+  wanted: string | null;
   /** Since the start of this server. */
   readonly counts = { heartbeats: 0, updates: 0, failedUpdates: 0 };
   readonly #options: RosterOptions;
@@ -77,7 +75,6 @@ export class Roster {
   #lastSweep = performance.now();
   /** Whether nobody may follow now. What we did not look at lately counts as yes. */
   #held = true;
-  #someoneWaits = false;
   /** Ids of the workers whose agents this server is updating. */
   readonly #following = new Set<number>();
   #sweeps = 0;
@@ -194,7 +191,6 @@ export class Roster {
 
   #heartbeatEvent(entry: Entry, at: number, version: string | null): WorkerEvent {
     const { wanted } = this;
-    if (this.needsUpdate(version)) this.#someoneWaits = true;
     return { type: 'heartbeat', at, version, wanted, reach: this.#reach(entry), held: this.#held };
   }
 
@@ -261,52 +257,27 @@ export class Roster {
   /** Brings a worker's agent to a version, if nobody else is at it. What goes wrong becomes its reason. */
   async #follow(entry: Entry, version: string): Promise<void> {
     const { store, updater, log } = this.#options;
-    const { worker, id } = entry;
-    const owner = randomUUID();
-    const busy = (): Promise<void> => this.#apply(entry, { type: 'update-busy', at: store.now() });
+    const { worker, id, name } = entry;
     if (worker === null || updater === null) return;
-    const given = new AbortController();
-    const signal = AbortSignal.any([this.#closing.signal, given.signal]);
+    const begun = (): void => {
+      this.#following.add(id);
+      this.counts.updates += 1;
+      log.info('agent update begins', { worker: id, name, version });
+    };
     try {
-      if (!(await store.lock(id, owner))) return await busy();
+      const closing = this.#closing.signal;
+      const followed = await follow(worker, version, { store, updater, closing, begun, heard: () => entry.beat });
+      if (followed.end === 'done') log.info('agent update done', { worker: id, name, version });
+      if (followed.end === 'busy') await this.#apply(entry, { type: 'update-busy', at: store.now() });
+      if (followed.end === 'failed') {
+        const { reason } = followed;
+        this.counts.failedUpdates += 1;
+        log.warn('agent update failed', { worker: id, name, version, reason: reason.en });
+        await this.#apply(entry, { type: 'update-failed', at: store.now(), target: version, reason });
+      }
     } catch (error) {
-      // Without an answer there is no lock, and without a lock no update.
       this.#complain(entry, error);
-      return await busy().catch(() => {});
-    }
-    const pause = (LOCK_SECONDS * 1_000) / 3;
-    let renewed = performance.now();
-    const renewal = setInterval(() => {
-      const asked = performance.now();
-      store.renew(id, owner).then(
-        (ours) => {
-          if (ours) renewed = asked;
-          else given.abort();
-        },
-        () => {
-          // Before the next question somebody else could have it.
-          if (performance.now() - renewed + pause >= LOCK_SECONDS * 1_000) given.abort();
-        },
-      );
-    }, pause).unref();
-    this.#following.add(id);
-    log.info('agent update begins', { worker: id, name: entry.name, version });
-    this.counts.updates += 1;
-    try {
-      await updater.update(worker, version, signal);
-      log.info('agent update done', { worker: id, name: entry.name, version });
-      await store.unlock(id, owner);
-    } catch (error) {
-      if (signal.aborted || error instanceof StoreAway) return;
-      // The lock is kept: nobody tries the same again at once.
-      const reason = reasonOf(error);
-      this.counts.failedUpdates += 1;
-      log.warn('agent update failed', { worker: id, name: entry.name, version, reason: reason.en });
-      await this.#apply(entry, { type: 'update-failed', at: store.now(), target: version, reason }).catch(
-        (failure: unknown) => this.#complain(entry, failure),
-      );
     } finally {
-      clearInterval(renewal);
       this.#following.delete(id);
     }
   }
@@ -343,14 +314,22 @@ export class Roster {
 
   /** The journal is read only while somebody waits to follow. */
   async #lookAtHold(): Promise<void> {
-    const needed = this.#someoneWaits;
-    this.#someoneWaits = false;
     try {
-      this.#held = needed ? await this.#options.held() : true;
+      this.#held = this.#someoneWaits() ? await this.#options.held() : true;
     } catch (error) {
       this.#held = true;
       this.#options.log.error('the journal of the project cannot be read', { error: String(error) });
     }
+  }
+
+  #someoneWaits(): boolean {
+    const since = this.#options.store.now() - OFFLINE_AFTER;
+    for (const entry of this.#entries.values()) {
+      const { beat, id } = entry;
+      if (beat === null || beat.at < since || this.#following.has(id)) continue;
+      if (this.needsUpdate(beat.version) && this.#reach(entry) === 'ssh') return true;
+    }
+    return false;
   }
 
   async #restartUpdates(): Promise<void> {
@@ -445,9 +424,4 @@ export class Roster {
 
 export function stateOf(entry: Entry): WorkerState {
   return entry.record?.state ?? NEW_WORKER;
-}
-
-function reasonOf(error: unknown): Text {
-  if (error instanceof UserError) return error.text;
-  return same(error instanceof Error ? error.message : String(error));
 }

@@ -12,7 +12,7 @@ import { makeApp } from './app.ts';
 import { EmbeddedStore } from './embedded-store.ts';
 import { RedisStore } from './redis-store.ts';
 import { Roster } from './roster.ts';
-import type { ServerSettings } from './settings.ts';
+import { readWanted, type ServerSettings } from './settings.ts';
 import type { Store } from './store.ts';
 import type { TaskRunner } from './task-runner.ts';
 
@@ -46,8 +46,13 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
     wanted,
     localName,
     updater,
-    held: async () => (await unfinishedOperations(project.journal)).length > 0,
+    held,
   });
+  /** While a deployment is under way, or when this server is one that another version has replaced in docker/.env. */
+  async function held(): Promise<boolean> {
+    const [unfinished, asked] = await Promise.all([unfinishedOperations(project.journal), readWanted(project)]);
+    return unfinished.length > 0 || (asked !== null && asked !== roster.wanted);
+  }
   let inventory: Inventory = await readInventory(project);
   await roster.open(inventory);
   if (settings.agentToken === '' && settings.agentAuth === 'required')
@@ -57,6 +62,7 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
   const watch = setInterval(() => void look(), INVENTORY_PAUSE).unref();
   async function look(): Promise<void> {
     try {
+      if (settings.wantedFromFile) await lookAtVersion();
       const now = await readInventory(project);
       if (JSON.stringify(now) === JSON.stringify(inventory)) return;
       inventory = now;
@@ -66,6 +72,12 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
       // Whoever edits it will save it again; until then the one before counts.
       log.warn('the inventory cannot be read', { error: String(error) });
     }
+  }
+  async function lookAtVersion(): Promise<void> {
+    const asked = await readWanted(project);
+    if (asked === null || asked === roster.wanted) return;
+    roster.wanted = asked;
+    log.info('another version is asked for', { version: asked });
   }
   const port = await listen(app.http.server, settings.port);
   log.info('serving', { port, version: wanted, store: store.kind, workers: roster.all().length });

@@ -15,6 +15,8 @@ export interface ServerSettings {
   readonly adminToken: string;
   /** The version that agents are to have; null if nothing is asked for. */
   readonly wanted: string | null;
+  /** Whether that is what docker/.env says: it is asked again from time to time. */
+  readonly wantedFromFile: boolean;
   readonly localName: string | null;
 }
 
@@ -28,16 +30,26 @@ export async function readSettings(environment: Environment, project: Project): 
   const text = await readText(project.envFile).catch(() => null);
   const file = text === null ? null : parseEnvFile(text, project.envFile);
   const value = (key: string): string => environment[key] ?? (file === null ? '' : (envValue(file, key) ?? ''));
-  const tag = value('IMAGE_TAG');
   return {
     port: portOf(environment['PORT'] ?? ''),
     redisUrl: redisOf(environment['REDIS_URL'] ?? ''),
     agentAuth: authOf(environment['AGENT_AUTH'] ?? ''),
     agentToken: value('AGENT_TOKEN'),
     adminToken: value('ADMIN_TOKEN'),
-    wanted: tag === '' || tag === 'unversioned' ? null : tag,
+    wanted: versionOf(value('IMAGE_TAG')),
+    wantedFromFile: environment['IMAGE_TAG'] === undefined,
     localName: value('WORKER_NAME') || null,
   };
+}
+
+/** The version that docker/.env asks for; null where it asks for none, or cannot be read. */
+export async function readWanted(project: Project): Promise<string | null> {
+  const text = await readText(project.envFile).catch(() => null);
+  return text === null ? null : versionOf(envValue(parseEnvFile(text, project.envFile), 'IMAGE_TAG') ?? '');
+}
+
+function versionOf(tag: string): string | null {
+  return tag === '' || tag === 'unversioned' ? null : tag;
 }
 
 function portOf(text: string): number {

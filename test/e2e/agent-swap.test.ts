@@ -18,6 +18,8 @@ const AGENTS: Readonly<Record<string, { main: string; check: string }>> = {
   // Becomes healthy when it is told to, so that a test can be in the middle.
   waiting: { main: "trap 'exit 0' TERM; while :; do sleep 0.2; done", check: 'test -e /tmp/heard; exit' },
   mute: { main: 'echo nobody hears me; sleep 600', check: 'exit 1' },
+  // Its tag says another version than the one it was built with.
+  mistaken: { main: 'exit 0', check: 'exit 0' },
   dying: { main: 'echo "token $AGENT_TOKEN is wrong"; exit 3', check: 'exit 0' },
 };
 const TOKEN = 'a-secret-of-this-worker';
@@ -28,9 +30,11 @@ beforeAll(async () => {
     const script = `case $1 in check) ${check};; esac; ${main}`;
     const quoted = script.replaceAll("'", String.raw`'\''`);
     const lines = ['FROM busybox:1.37', `RUN mkdir -p /opt/agent && printf '%s' '${quoted}' > /opt/agent/agent.sh`];
+    if (tag === 'v1' || tag === 'mistaken') lines.push('RUN echo v1 > /opt/agent/VERSION');
     const dockerfile = [...lines, 'CMD ["/bin/sh", "/opt/agent/agent.sh", ""]', ''].join('\n');
     await rig.must(['docker', 'build', '--quiet', '--tag', `team/xingrin-agent:${tag}`, '-'], { input: dockerfile });
   }
+  await rig.must(['docker', 'tag', 'team/xingrin-agent:v1', 'team/xingrin-agent:first']);
   const start = ['RUN rm -rf /bin/sh', 'CMD ["/no/such/program"]'];
   const broken = ['FROM busybox:1.37', ...start, ''].join('\n');
   await rig.must(['docker', 'build', '--quiet', '--tag', 'team/xingrin-agent:broken', '-'], { input: broken });
@@ -58,6 +62,7 @@ function hostOf({ engine }: Rig): WorkerHost {
 function spec(tag: string): AgentSpec {
   return {
     image: `team/xingrin-agent:${tag}`,
+    version: tag,
     project: 'shop',
     workerId: 7,
     environment: {
@@ -112,8 +117,23 @@ test('the first agent runs as promised, and nothing shows its token', async () =
   expect(found?.Config.Env).toEqual(
     expect.arrayContaining(Object.entries(environment).map(([key, value]) => `${key}=${value}`)),
   );
-  const call = beginSwap('id', 60, spec('v1'));
+  const call = beginSwap('id', 60, 'mark', spec('v1'));
   expect(call.argv.join('\n')).not.toContain(TOKEN);
+});
+
+test('the very agent that is asked for stays; one from an image tag that moved does not', async () => {
+  expect(await swapAgent(host, spec('v1'), { limit: 60 })).toBe('done');
+  const { id } = await theOneAgent();
+  expect(await swapAgent(host, spec('v1'), { limit: 60 })).toBe('unchanged');
+  expect((await theOneAgent()).id).toBe(id);
+  const renamed = { ...spec('v1'), environment: { ...spec('v1').environment, WORKER_NAME: 'another' } };
+  expect(await swapAgent(host, renamed, { limit: 60 })).toBe('done');
+  await rig.must(['docker', 'tag', 'team/xingrin-agent:v2', 'team/xingrin-agent:v1']);
+  try {
+    expect(await swapAgent(host, renamed, { limit: 60 })).toBe('done');
+  } finally {
+    await rig.must(['docker', 'tag', 'team/xingrin-agent:first', 'team/xingrin-agent:v1']);
+  }
 });
 
 test('an agent that works takes the place of the old one', async () => {
@@ -130,6 +150,7 @@ test.for([
   ['dying', 60, 'ended by itself', 'token *** is wrong'],
   ['broken', 60, 'could not be started', ''],
   ['missing', 60, 'could not be made', 'missing'],
+  ['mistaken', 60, 'another version than its tag', 'holds an agent of version v1'],
 ] as const)('%s: the old agent, the very same, runs again', async ([tag, limit, reason, log]) => {
   await swapAgent(host, spec('v1'), { limit: 60 });
   const { id } = await theOneAgent();
@@ -156,24 +177,26 @@ async function inTheMiddle(): Promise<void> {
 
 test('a second swap at the same time is told so; the first goes on with nobody watching', async () => {
   await swapAgent(host, spec('v1'), { limit: 60 });
-  const { argv, input } = beginSwap('first', 60, spec('waiting'));
+  const { argv, input } = beginSwap('first', 60, 'mark', spec('waiting'));
   const connection = await host.connect();
   expect((await connection.exec(argv, { input, timeout: 60_000 })).stdout).toBe('begun');
   await inTheMiddle();
   const refused = await failureOf(swapAgent(host, spec('v2'), { limit: 60 }));
   expect(refused).toMatchObject({ code: 'LOCKED', exitCode: 5, details: { host: 'w1' } });
+  const patient = swapAgent(host, spec('v2'), { limit: 60, patience: 120 });
   await rig.must(['docker', 'exec', 'xingrin-agent-next', 'touch', '/tmp/heard']);
   await until('the swap to end', 60_000, async () => {
-    const [agent, ...others] = await agents();
-    return others.length === 0 && agent?.name === 'xingrin-agent' && agent.version === 'waiting';
+    const [agent] = await agents();
+    return agent?.name === 'xingrin-agent' && agent.version === 'waiting';
   });
-  await theOneAgent();
+  expect(await patient).toBe('done');
+  expect(await theOneAgent()).toMatchObject({ version: 'v2' });
 });
 
 test('a script that arrives in part does nothing', async () => {
   await swapAgent(host, spec('v1'), { limit: 60 });
   const { id } = await theOneAgent();
-  const { argv, input } = beginSwap('cut', 60, spec('v2'));
+  const { argv, input } = beginSwap('cut', 60, 'mark', spec('v2'));
   const connection = await host.connect();
   for (const share of [0.3, 0.9, 1 - 12 / input.length])
     await connection.exec(argv, { input: input.slice(0, Math.floor(input.length * share)), timeout: 60_000 });

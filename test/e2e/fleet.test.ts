@@ -11,10 +11,16 @@ let product: Product;
 let server: Server;
 let w1: Host;
 let w2: Host;
+let w3: Host;
 
 beforeAll(async () => {
   rig = await openRig();
-  [product, w1, w2] = await Promise.all([makeProduct(rig), openHost(rig, 'w1'), openHost(rig, 'w2')]);
+  [product, w1, w2, w3] = await Promise.all([
+    makeProduct(rig),
+    openHost(rig, 'w1'),
+    openHost(rig, 'w2'),
+    openHost(rig, 'w3'),
+  ]);
   server = await product.checkout('main');
 });
 afterAll(() => rig?.close());
@@ -25,6 +31,10 @@ async function agentOf(host: Host): Promise<string> {
   return (await host.sh(['docker', 'inspect', '--format', format, 'xingrin-agent'])).stdout;
 }
 const agentAt = (version: string): string => `${product.reference('agent', version)} running healthy always`;
+const agents = (): Promise<string[]> => Promise.all([w1, w2, w3].map(agentOf));
+/** Whether the worker is in the middle of a swap. */
+const swapping = async (host: Host): Promise<boolean> =>
+  (await host.must(['docker', 'ps', '--quiet', '--filter', 'name=^/xingrin-agent-next$'])) !== '';
 const add = (host: Host, ...more: string[]): string[] => [
   '--yes',
   'worker',
@@ -78,35 +88,66 @@ async function fleet(): Promise<string[]> {
   const workers = (await server.ok(['status'])).data['workers'] as Seen[];
   return workers.map(({ name, status, version, lastSeen }) => `${name} ${status} ${version} ${lastSeen !== null}`);
 }
-const allOn = (version: string): string[] => ['local', 'w1', 'w2'].map((name) => `${name} online ${version} true`);
+const allOn = (version: string): string[] =>
+  ['local', 'w1', 'w2', 'w3'].map((name) => `${name} online ${version} true`);
 
 test('the control plane hears every worker, and status says so', async () => {
   const lock = JSON.parse(await readFile(join(server.root, 'releases/v1.0.0.json'), 'utf8')) as {
     images: Record<string, { digest: string }>;
   };
   await product.retag('worker', lock.images['xingrin-worker']?.digest ?? '', 'v1.0.0');
-  await server.ok(add(w2));
+  for (const host of [w2, w3]) await server.ok(add(host));
   expect(await fleet()).toEqual(allOn('v1.0.0'));
   expect((await server.ok(['status'])).data).toMatchObject({ consistent: true });
   const listed = (await server.run(['worker', 'list'])).stdout;
   expect(listed).toMatch(/w1 .*online +v1\.0\.0/);
 });
 
-test('update brings the stack and the workers; one that is cut off is named, blocks nobody, and follows later', async () => {
+test('tasks run on the workers, and on the least loaded', async () => {
+  const hello = ['--', 'sh', '-c', 'echo "$IMAGE_TAG on a worker"'];
+  for (const { name } of [w1, w3]) {
+    const ran = await server.run(['task', 'run', '--worker', name, '--id', `hello-${name}`, ...hello]);
+    expect(ran).toMatchObject({ exitCode: 0, stdout: 'v1.0.0 on a worker' });
+  }
+  const placed = await server.json(['task', 'run', '--id', 'anywhere', ...hello]);
+  expect(placed).toMatchObject({ exitCode: 0, data: { worker: { name: expect.stringMatching(/^(local|w[123])$/) } } });
+});
+
+test('one that is cut off during an update is named, blocks nobody, and follows by itself, whoever dies meanwhile', async () => {
   await w2.cut();
   const partial = await server.json(['update', '--yes']);
   expect(partial).toMatchObject({ exitCode: 3, error: { code: 'PARTIAL', hint: 'xingrin worker update w2' } });
   expect(partial.data).toMatchObject({ from: 'v1.0.0', to: 'v1.1.0' });
   const places = partial.data.steps?.filter(({ host }) => host !== 'main').map(({ kind, host }) => `${kind} ${host}`);
-  expect(places).toEqual(['pull-on-worker w1', 'pull-on-worker w1', 'swap-agent w1']);
-  expect(await agentOf(w1)).toBe(agentAt('v1.1.0'));
-  expect(await agentOf(w2)).toBe(agentAt('v1.0.0').replace(' healthy', ' unhealthy'));
+  expect(places?.toSorted()).toEqual([
+    'pull-on-worker w1',
+    'pull-on-worker w1',
+    'pull-on-worker w3',
+    'pull-on-worker w3',
+    'swap-agent w1',
+    'swap-agent w3',
+  ]);
+  expect(await agents()).toEqual([
+    agentAt('v1.1.0'),
+    agentAt('v1.0.0').replace(' healthy', ' unhealthy'),
+    agentAt('v1.1.0'),
+  ]);
   await w2.restore();
-  await server.ok(['--yes', 'worker', 'update', 'w2']);
-  expect(await agentOf(w2)).toBe(agentAt('v1.1.0'));
-  expect(await fleet()).toEqual(allOn('v1.1.0'));
+  await until('the server to swap the agent of w2', 60_000, () => swapping(w2));
+  await killServer();
+  await until('everybody to be on the version', 90_000, async () => equal(await fleet(), allOn('v1.1.0')));
+  expect(await agents()).toEqual(Array(3).fill(agentAt('v1.1.0')));
   expect((await server.ok(['update', '--yes'])).data.steps).toEqual([]);
 });
+
+/** The control plane dies without a word; Docker starts it again. */
+async function killServer(): Promise<void> {
+  const { id } = (await server.services())['server'] ?? { id: '' };
+  const pid = await rig.must(['docker', 'inspect', '--format', '{{.State.Pid}}', id]);
+  await rig.must(rig.engine.namespace.enter(['kill', '-KILL', pid]));
+}
+
+const equal = (one: readonly string[], other: readonly string[]): boolean => one.join('\n') === other.join('\n');
 
 test('rollback takes the workers along, without the registry', async () => {
   await rig.sandbox.registry.down();
@@ -115,12 +156,56 @@ test('rollback takes the workers along, without the registry', async () => {
   } finally {
     await rig.sandbox.registry.up();
   }
-  expect([await agentOf(w1), await agentOf(w2)]).toEqual([agentAt('v1.0.0'), agentAt('v1.0.0')]);
+  expect(await agents()).toEqual(Array(3).fill(agentAt('v1.0.0')));
   expect(await fleet()).toEqual(allOn('v1.0.0'));
+});
+
+/** What a release changes at least, for a server and agents that know which one they are. */
+const images = (version: string, ...agent: string[]): Record<string, string> => ({
+  server: `FROM base\nENV IMAGE_TAG=${version}\n`,
+  agent: ['FROM base', 'USER 0', `RUN echo ${version} > VERSION`, ...agent, 'USER 65534', ''].join('\n'),
+});
+test('a broken agent leaves every worker with the old one and a reason; a link that breaks mends itself; the next release heals', async () => {
+  const broken = `RUN sed -i '2i [ "$IS_LOCAL" = true ] || { echo "no such luck" >&2; exit 9; }' agent.sh`;
+  await product.release('v1.2.0', { images: images('v1.2.0', broken) });
+  const partial = await server.json(['update', '--yes']);
+  expect(partial).toMatchObject({ exitCode: 3, error: { code: 'PARTIAL' } });
+  for (const name of ['w1', 'w2', 'w3']) expect(partial.error?.message).toContain(name);
+  const old = Array(3).fill(agentAt('v1.0.0')) as string[];
+  const oldOnes = (): Promise<void> =>
+    until('the old agents to be heard', 30_000, async () => equal(await agents(), old));
+  await oldOnes();
+  const behind = ['w1', 'w2', 'w3'].map((name) => `${name} outdated v1.0.0 true`);
+  await until('the reasons', 120_000, async () => equal(await fleet(), ['local online v1.2.0 true', ...behind]));
+  const workers = (await server.ok(['status'])).data['workers'] as { name: string; reason: string | null }[];
+  for (const { name, reason } of workers)
+    if (name !== 'local') expect(reason).toContain('it ended by itself; the old one runs again');
+  await oldOnes();
+
+  await product.release('v1.3.0', { images: images('v1.3.0') });
+  await w3.cut();
+  expect(await server.json(['update', '--yes'])).toMatchObject({
+    exitCode: 3,
+    error: { hint: 'xingrin worker update w3' },
+  });
+  await w3.restore();
+  await until('the server to swap the agent of w3', 60_000, () => swapping(w3));
+  await w3.cut();
+  await until(
+    'w3 to have one agent again',
+    120_000,
+    async () => !(await swapping(w3)) && (await agentOf(w3)).includes('running'),
+  );
+  await w3.restore();
+  await until('everybody to be on the version', 240_000, async () => equal(await fleet(), allOn('v1.3.0')));
+  expect(await agents()).toEqual(Array(3).fill(agentAt('v1.3.0')));
 });
 
 test('a removed worker keeps nothing of ours that runs', async () => {
   await server.ok(['--yes', 'worker', 'remove', 'w1']);
-  expect(await w1.must(['docker', 'ps', '--all', '--quiet'])).toBe('');
+  expect(await w1.must(['docker', 'ps', '--all', '--format', '{{.Names}}'])).toMatch(
+    /^(xingrin-task-anywhere\n)?xingrin-task-hello-w1$/,
+  );
+  expect((await w1.sh(['ls', '/run/xingrin'])).exitCode).not.toBe(0);
   await until('the server to forget it', 30_000, async () => !(await fleet()).some((each) => each.startsWith('w1')));
 });

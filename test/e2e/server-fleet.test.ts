@@ -122,9 +122,72 @@ describe('what becomes of a worker', () => {
     await server.beat(2, { ...VITALS, version: 'unknown' });
     expect(await statusOf(server, 2)).toBe('updating');
     updater.end(2);
+    await until('the swap', 5_000, async () => updater.swaps.length === 1);
     await server.beat(2);
     expect(await statusOf(server, 2)).toBe('online');
     expect(updater.calls).toEqual(['w2 v1.2.3']);
+  });
+
+  test('an agent that beats as seldom as agents do is followed as well', async () => {
+    const updater = new StrictUpdater();
+    const server = await rig.start({}, updater);
+    const beats = setInterval(() => void server.beat(2, { ...VITALS, version: 'v1.0.0' }), 3_000);
+    try {
+      await until('the update', 15_000, async () => updater.calls.length === 1);
+    } finally {
+      clearInterval(beats);
+    }
+  });
+
+  test('an update whose agent then tells another version has failed, and is not begun again at once', async () => {
+    const updater = new StrictUpdater();
+    const server = await rig.start({}, updater);
+    const wrong = { ...VITALS, version: 'v1.0.0' };
+    await until('the update', 10_000, async () => {
+      await server.beat(2, wrong);
+      return updater.calls.length === 1;
+    });
+    updater.end(2);
+    await until('the reason', 40_000, async () => {
+      await server.beat(2, wrong);
+      return (await statusOf(server, 2)) === 'outdated';
+    });
+    const { reason } = await server.worker(2);
+    expect(reason).toBe('the agent of v1.2.3 runs, but its heartbeats say v1.0.0');
+    await server.beat(2, wrong);
+    expect(updater.calls).toHaveLength(1);
+  });
+
+  test('a server that ends before anything was touched gives its lock back: the next one begins at once', async () => {
+    const [first, second] = [new StrictUpdater(), new StrictUpdater()];
+    const old = { ...VITALS, version: 'v1.0.0' };
+    const server = await rig.start({}, first);
+    await until('the update', 10_000, async () => {
+      await server.beat(2, old);
+      return first.calls.length === 1;
+    });
+    await server.stop();
+    const next = await rig.start({}, second);
+    await until('the next one', 20_000, async () => {
+      await next.beat(2, old);
+      return second.calls.length === 1;
+    });
+    expect(first.swaps).toEqual([]);
+  });
+
+  test('where somebody else is at it over there, nothing has failed', async () => {
+    const updater = new StrictUpdater();
+    const server = await rig.start({}, updater);
+    const old = { ...VITALS, version: 'v1.0.0' };
+    const asked = (times: number): Promise<void> =>
+      until('the update', 20_000, async () => {
+        await server.beat(2, old);
+        return updater.calls.length === times;
+      });
+    await asked(1);
+    updater.end(2, new UserError('LOCKED', { en: 'w2 is being updated', zh: 'w2 正在更新' }));
+    await asked(2);
+    expect(await server.worker(2)).toMatchObject({ status: 'updating', reason: null });
   });
 
   test('a failed update leaves its reason, is not tried again at once, and holds nobody else up', async () => {

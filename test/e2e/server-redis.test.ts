@@ -152,6 +152,8 @@ describe.concurrent('two servers on one Redis', () => {
       expect(new Set(owners)).toHaveLength(2);
       expect(owners).not.toContain(null);
       updater.end(2);
+      await until('the swap', 5_000, async () => updater.swaps.length === 1);
+      await one.beat(2);
       await until(
         'its lock to be given back',
         5_000,

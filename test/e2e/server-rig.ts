@@ -82,6 +82,7 @@ export async function openServerRig(): Promise<ServerRig> {
         agentToken: AGENT_SECRET,
         adminToken: ADMIN_TOKEN,
         wanted: 'v1.2.3',
+        wantedFromFile: false,
         localName: 'local',
         ...settings,
       };
@@ -164,10 +165,11 @@ function clientAt(port: number, stop: () => Promise<void>): RunningServer {
 /** Does one update at a time as it is told to, and notes who asked. */
 export class StrictUpdater implements AgentUpdater {
   readonly calls: string[] = [];
+  readonly swaps: string[] = [];
   readonly #under = new Set<number>();
   #finish = new Map<number, (error?: unknown) => void>();
 
-  update(worker: Worker, version: string, signal: AbortSignal): Promise<void> {
+  pull(worker: Worker, version: string, signal: AbortSignal): Promise<void> {
     if (this.#under.has(worker.id)) throw new Error(`two updates of ${worker.name} at once`);
     if (signal.aborted) throw new Error('began after the end');
     this.#under.add(worker.id);
@@ -178,7 +180,12 @@ export class StrictUpdater implements AgentUpdater {
         if (error === undefined) resolve();
         else reject(error as Error);
       });
+      signal.addEventListener('abort', () => reject(new Error('given up')), { once: true });
     });
+  }
+
+  async swap({ name }: Worker): Promise<void> {
+    this.swaps.push(name);
   }
 
   end(id: number, error?: unknown): void {
