@@ -1,5 +1,6 @@
 // An update to the next release against the sequence stop, pull, up on the same stack: seconds without an answer from the front door,
-// in turns. Then the plan of an update that has nothing to change.
+// in turns; once with the images of init as they are, a few changed kilobytes over a registry on the same machine, and once with as
+// much to pull as products have. Then the plan of an update that has nothing to change.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setEnvValues } from '../src/domain/env-file.ts';
@@ -8,6 +9,9 @@ import { until } from '../src/effects/clock.ts';
 import { makeProduct, type Product, type Server } from '../test/e2e/product.ts';
 import { openRig, type Rig } from '../test/e2e/rig.ts';
 
+const IMAGES = ['server', 'frontend', 'nginx', 'worker', 'agent'] as const;
+/** Megabytes that are new in each of the five images of the larger release. */
+const BALLAST = 60;
 const ROUNDS = 3;
 const PLANS = 9;
 
@@ -52,42 +56,54 @@ async function stopPullUp(rig: Rig, server: Server, version: string): Promise<vo
   await compose('up', '--detach', '--wait');
 }
 
-/** Both begin on v1.0.0, without the images of v1.1.0. */
-async function begin(rig: Rig, product: Product, server: Server): Promise<void> {
+/** Both begin on v1.0.0, without the images of the next release. */
+async function begin(rig: Rig, product: Product, server: Server, next: string): Promise<void> {
   await server.ok(['install', '--yes', '--version', 'v1.0.0']);
   await server.git('checkout', '--quiet', '--force', 'main');
   await server.ok(['update', 'v1.0.0', '--yes']);
-  for (const image of ['server', 'frontend', 'nginx', 'worker', 'agent'] as const)
-    await rig.docker(['rmi', '--force', product.reference(image, 'v1.1.0')]);
+  for (const image of IMAGES) await rig.docker(['rmi', '--force', product.reference(image, next)]);
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-const rig = await openRig();
-try {
-  const product = await makeProduct(rig);
-  const server = await product.checkout('server');
-  // The certificate is made for the name that the bench knocks at.
-  const example = await readFile(`${server.env}.example`, 'utf8');
-  await writeFile(server.env, setEnvValues(example, server.env, { PUBLIC_HOST: rig.engine.address }), { mode: 0o600 });
+/** The same release, with something new to pull in each image. */
+function heavier(version: string): Record<string, string> {
+  const lines = ['FROM base', 'USER 0', `RUN head -c ${BALLAST}000000 /dev/urandom > /ballast`];
+  const dockerfile = [...lines, `ENV IMAGE_TAG=${version}`, ''].join('\n');
+  return Object.fromEntries(IMAGES.map((image) => [image, dockerfile]));
+}
+
+async function compare(rig: Rig, product: Product, server: Server, version: string, about: string): Promise<void> {
   const ours: (Watched & Seconds)[] = [];
   const theirs: (Watched & Seconds)[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    await begin(rig, product, server);
+    await begin(rig, product, server, version);
     const door = await openDoor(rig, server);
-    ours.push(await watched(door, 'v1.1.0', () => server.ok(['update', 'v1.1.0', '--yes'])));
-    await begin(rig, product, server);
-    theirs.push(await watched(door, 'v1.1.0', () => stopPullUp(rig, server, 'v1.1.0')));
+    ours.push(await watched(door, version, () => server.ok(['update', version, '--yes'])));
+    await begin(rig, product, server, version);
+    theirs.push(await watched(door, version, () => stopPullUp(rig, server, version)));
   }
   const away = [ours, theirs].map((each) => median(each.map((one) => one.away)));
   const whole = [ours, theirs].map((each) => median(each.map((one) => one.seconds)));
   const slowest = median(ours.map((one) => one.slowest));
   process.stdout.write(
-    `update, seconds without an answer: xingrin ${away[0]?.toFixed(1)}, stop-pull-up ${away[1]?.toFixed(1)}, ratio ${((away[0] ?? 0) / (away[1] ?? 0)).toFixed(2)}; ` +
+    `update, ${about}, seconds without an answer: xingrin ${away[0]?.toFixed(1)}, stop-pull-up ${away[1]?.toFixed(1)}, ratio ${((away[0] ?? 0) / (away[1] ?? 0)).toFixed(2)}; ` +
       `whole: ${whole[0]?.toFixed(1)} s and ${whole[1]?.toFixed(1)} s; longest wait for an answer with xingrin ${slowest.toFixed(1)} s\n`,
   );
+}
+
+const rig = await openRig();
+try {
+  const product = await makeProduct(rig);
+  await product.release('v1.2.0', { images: heavier('v1.2.0') });
+  const server = await product.checkout('server');
+  // The certificate is made for the name that the bench knocks at.
+  const example = await readFile(`${server.env}.example`, 'utf8');
+  await writeFile(server.env, setEnvValues(example, server.env, { PUBLIC_HOST: rig.engine.address }), { mode: 0o600 });
+  await compare(rig, product, server, 'v1.1.0', 'images of init');
+  await compare(rig, product, server, 'v1.2.0', `${BALLAST} MB new in each image`);
   await server.git('checkout', '--quiet', '--force', 'main');
   await server.ok(['update', '--yes']);
   const plans: number[] = [];
