@@ -5,11 +5,11 @@ import { redact, soundsSecret } from '../domain/redact.ts';
 import { parseVersion } from '../domain/version.ts';
 import { createService, stopService, upService } from '../argv/compose.ts';
 import {
-  docker,
   lastLogLines,
   localImages,
   projectContainers,
   pullImage,
+  removeContainer,
   type Compose,
   type Container,
 } from '../effects/engine.ts';
@@ -20,6 +20,7 @@ import type { Project } from '../observe/project.ts';
 import { isUnsetImageTag } from '../plan/env.ts';
 import type { Json } from '../plan/plan.ts';
 import { checkoutExecutor } from './checkout.ts';
+import { developmentExecutors } from './development.ts';
 import { writeEnvExecutor } from './env-file.ts';
 import { sharedLook, waitUntilWell, type HealthOptions } from './health.ts';
 import { executor, type Executors, type StepContext } from './step.ts';
@@ -62,6 +63,7 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
         return 'done';
       },
     }),
+    ...developmentExecutors(project),
     'hold-stack': holdExecutor(project),
     checkout: checkoutExecutor(project),
     'write-env': writeEnvExecutor(project, now),
@@ -336,16 +338,6 @@ async function writeHistory(project: Project, change: (history: History) => Hist
   const after = change(before).slice(-KEPT_DEPLOYMENTS);
   if (after.length === 0 && before.length === 0) return;
   await writeFileAtomic(project.historyFile, formatHistory(after), { mode: 0o600 });
-}
-
-async function removeContainer(container: Container): Promise<void> {
-  const result = await docker(['container', 'rm', '--force', container.id]);
-  if (result.code === 0) return;
-  fail(
-    'FAILED',
-    { en: `cannot remove container ${container.name}`, zh: `无法删除容器 ${container.name}` },
-    { evidence: result.stderr },
-  );
 }
 
 function composeFailed(what: string, said: string): never {

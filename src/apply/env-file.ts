@@ -4,12 +4,16 @@ import { parseVersion } from '../domain/version.ts';
 import { readText, writeFileAtomic } from '../effects/files.ts';
 import type { Project } from '../observe/project.ts';
 import { draftEnv } from '../plan/env.ts';
+import type { Json } from '../plan/plan.ts';
 import { backUpEnv, putBack } from './backups.ts';
 import { executor } from './step.ts';
 
 interface WriteEnvParams {
   readonly version: string;
-  readonly [key: string]: string;
+  readonly development: boolean;
+  /** Keys that .env.example brought are added. */
+  readonly learns: boolean;
+  readonly [key: string]: Json;
 }
 
 interface WriteEnvMemo {
@@ -27,14 +31,15 @@ export function writeEnvExecutor(project: Project, now: () => Date) {
     async before() {
       return { backup: await backUpEnv(project, now()) };
     },
-    async apply({ version }) {
+    async apply({ version, development, learns }) {
       const envText = await readText(project.envFile);
       const draft = draftEnv({
         envText,
-        exampleText: (await readText(project.envExample)) ?? '',
+        exampleText: learns !== false || envText === null ? ((await readText(project.envExample)) ?? '') : '',
         path: project.envFile,
         version: parseVersion(version, 'version'),
         secrets: project.config.secrets,
+        development: development === true,
       });
       if (!draft.changed) return 'unchanged';
       const secrets = Object.fromEntries(draft.newSecrets.map((key) => [key, newSecret()]));

@@ -40,6 +40,18 @@ export function stopService(project: ComposeProject, service: string): string[] 
   return compose(project, 'stop', service);
 }
 
+/** Builds the images of these services, whatever profiles they are in. */
+export function buildServices(project: ComposeProject, services: readonly string[]): string[] {
+  return compose({ ...project, profiles: EVERY_PROFILE }, 'build', ...services);
+}
+
+/** Rebuilds, restarts and copies files as the sources change; for ever. */
+export function watchServices(project: ComposeProject): string[] {
+  return compose(project, 'watch', '--no-up');
+}
+
+export const EVERY_PROFILE: readonly string[] = ['*'];
+
 /**
  * The environment for Compose: the caller's, without what would silently override docker/.env. DOCKER_USER stays: the
  * contract puts the caller's above the file's.

@@ -1,5 +1,12 @@
+import type { DevOptions } from '../commands/dev.ts';
+import type { Text } from '../domain/text.ts';
 import type { Declare } from './program.ts';
 import { versionArgument } from './releasing.ts';
+
+const DEV: Text = {
+  en: 'development mode: from images that are built here',
+  zh: '开发模式:使用本机构建的镜像',
+};
 
 /** What is typed on the main server: install, update, rollback and everything else that is about the stack. */
 export function declareStack({ t, command, heading }: Declare): void {
@@ -10,14 +17,18 @@ export function declareStack({ t, command, heading }: Declare): void {
     async () => (await import('../commands/install.ts')).installCommand,
     (_args, flags) => flags,
   )
+    .option('--dev', t(DEV))
     .option('--version <version>', t({ en: 'install this version', zh: '安装指定版本' }))
     .option('--no-frontend', t({ en: 'leave the frontend out', zh: '不启动前端' }));
   command(
     'update [version]',
     { en: 'bring everything to the new version, or back to the old one', zh: '把一切更新到新版本,失败则回到旧版本' },
     async () => (await import('../commands/update.ts')).updateCommand,
-    versionArgument,
-  );
+    ([version], flags: { version?: string; dev?: boolean }) => ({
+      ...flags,
+      ...(version === undefined ? {} : { version }),
+    }),
+  ).option('--dev', t(DEV));
   command(
     'rollback [version]',
     { en: 'go back to the previous or a named deployment', zh: '回退到上一次或指定的部署' },
@@ -31,16 +42,26 @@ export function declareStack({ t, command, heading }: Declare): void {
     ],
     ['restart', { en: 'restart the stack', zh: '重启服务' }],
   ] as const) {
-    command(
+    const declared = command(
       name,
       about,
       async () => {
         const { startCommand, restartCommand } = await import('../commands/start.ts');
         return name === 'start' ? startCommand : restartCommand;
       },
-      (_args, flags: { frontend?: boolean }) => flags,
+      (_args, flags: { frontend?: boolean; dev?: boolean }) => flags,
     ).option('--no-frontend', t({ en: 'leave the frontend out', zh: '不启动前端' }));
+    if (name === 'start') declared.option('--dev', t(DEV));
   }
+  const dev = command(
+    'dev [action]',
+    { en: 'build images from these files and run them; down leaves it', zh: '用当前文件构建镜像并运行;down 退出' },
+    async () => (await import('../commands/dev.ts')).devCommand,
+    ([action = 'up'], flags: DevOptions) => ({ ...flags, action }),
+  )
+    .option('--no-frontend', t({ en: 'leave the frontend out', zh: '不启动前端' }))
+    .option('--watch', t({ en: 'up: stay, and follow the sources as they change', zh: 'up:持续跟随源码变化' }));
+  dev.registeredArguments[0]?.choices(['build', 'up', 'down']);
   command(
     'stop',
     { en: 'stop the stack; nothing is removed', zh: '停止服务,不删除任何东西' },

@@ -21,7 +21,7 @@ export async function proposeDeployment(
   options: DeploymentOptions,
 ): Promise<Proposal & { readonly facts: DeploymentFacts }> {
   const facts = await observeDeployment(project, target, await checkoutFor(project, target), options);
-  if (target.lock === null && facts.images.some((image) => image.missing)) {
+  if (target.lock === null && !facts.development && facts.images.some((image) => image.missing)) {
     session.warn({
       en: `${target.version} has no release lock: its images cannot be verified`,
       zh: `${target.version} 没有发布清单,无法核对其镜像`,
@@ -36,7 +36,9 @@ export async function proposeDeployment(
   }
   const plan = planDeployment(command, facts);
   const executors = deploymentExecutors(project, session.now);
-  if (!options.deploys) return { facts, plan, executors, report: () => reportStatus(session, project) };
+  // Workers cannot have what is built here.
+  if (!options.deploys || facts.development)
+    return { facts, plan, executors, report: () => reportStatus(session, project) };
   const fleet = await fleetPart(session, project, facts);
   return {
     facts,
@@ -72,11 +74,11 @@ export const NO_SERVER = {
 
 /** The `data` of `status`, as the contract has it. */
 function statusData(status: Status, { terminal }: Session): Report['data'] {
-  const { version, imageTag, consistent, services } = status;
+  const { version, imageTag, development, consistent, services } = status;
   const workers = status.workers.map((worker) => {
     const { id, name, host, local, status: state, version: own, reason, lastSeen } = worker;
     const why = reason === null ? null : terminal.text(reason);
     return { id, name, host, local, status: state, version: own, reason: why, lastSeen };
   });
-  return { version, imageTag, consistent, services, workers };
+  return { version, imageTag, development, consistent, services, workers };
 }

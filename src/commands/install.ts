@@ -15,7 +15,7 @@ import { openSoundProject } from './sound-project.ts';
 /** Sets this machine up as the main server. Again, it changes only what is not as it should be. */
 export async function installCommand(
   session: Session,
-  options: { version?: string; frontend?: boolean },
+  options: { version?: string; frontend?: boolean; dev?: boolean },
 ): Promise<Report> {
   const version = options.version === undefined ? undefined : parseVersion(options.version, '--version');
   const project = await openSoundProject(session.globals.project, { goesByVersion: version === undefined });
@@ -25,7 +25,8 @@ export async function installCommand(
     if (project.git !== null) await keepOutOfGit(project.git, '.xingrin/');
     const target = await installTarget(project, version);
     const frontend = options.frontend !== false;
-    return proposeDeployment(session, project, 'install', target, { frontend, all: true, deploys: true });
+    const development = options.dev === true ? 'build' : undefined;
+    return proposeDeployment(session, project, 'install', target, { frontend, all: true, deploys: true, development });
   });
 }
 

@@ -1,7 +1,9 @@
 import { deploymentExecutors } from '../apply/deployment.ts';
-import { parseVersion } from '../domain/version.ts';
+import { parseEnvFile } from '../domain/env-file.ts';
+import { parseImageTag, parseVersion } from '../domain/version.ts';
 import { requireCompose } from '../effects/engine.ts';
-import { openCompose, ownContainers } from '../observe/deployment.ts';
+import { readText } from '../effects/files.ts';
+import { isDevelopment, openCompose, ownContainers } from '../observe/deployment.ts';
 import type { Project } from '../observe/project.ts';
 import { planRestart, planStop } from '../plan/operations.ts';
 import { proposeDeployment, reportStatus } from './deploy.ts';
@@ -10,10 +12,14 @@ import { perform } from './perform.ts';
 import type { Report, Session } from './session.ts';
 import { openSoundProject } from './sound-project.ts';
 
-/** Starts what docker/.env describes. Pulls only images that are not here, so a stopped stack starts without a network. */
-export async function startCommand(session: Session, options: { frontend?: boolean }): Promise<Report> {
+/**
+ * Starts what docker/.env describes. Pulls only images that are not here, so a stopped stack starts without a network. With `dev`
+ * it is the development stack, and only images that are not here are built; without, development mode is left.
+ */
+export async function startCommand(session: Session, options: { frontend?: boolean; dev?: boolean }): Promise<Report> {
   const project = await openSoundProject(session.globals.project);
-  return perform(session, project, 'start', () => proposeStart(session, project, 'start', options));
+  const development = options.dev === true ? 'build-missing' : undefined;
+  return perform(session, project, 'start', () => proposeStart(session, project, 'start', { ...options, development }));
 }
 
 /** Restarts every service that runs; starts the stack if nothing does. */
@@ -21,7 +27,10 @@ export async function restartCommand(session: Session, options: { frontend?: boo
   const project = await openSoundProject(session.globals.project);
   return perform(session, project, 'restart', async () => {
     const { imageTag, projectName, services } = await runningStack(project);
-    if (services.length === 0) return proposeStart(session, project, 'restart', options);
+    if (services.length === 0) {
+      const development = (await inDevelopment(project)) ? 'build-missing' : undefined;
+      return proposeStart(session, project, 'restart', { ...options, development });
+    }
     return {
       plan: planRestart({ imageTag, projectName, services }),
       executors: deploymentExecutors(project, session.now),
@@ -46,12 +55,25 @@ export async function stopCommand(session: Session): Promise<Report> {
   }));
 }
 
-async function proposeStart(session: Session, project: Project, command: string, options: { frontend?: boolean }) {
+async function proposeStart(
+  session: Session,
+  project: Project,
+  command: string,
+  options: { frontend?: boolean; development?: 'build-missing' | undefined },
+) {
   await requireCompose();
-  const version = parseVersion(await requireInstalled(project), 'IMAGE_TAG');
+  const imageTag = await requireInstalled(project);
+  const { development } = options;
+  const version =
+    development === undefined ? parseVersion(imageTag, 'IMAGE_TAG') : parseImageTag(imageTag, 'IMAGE_TAG').version;
   const target = { version, commit: null, lock: null };
   const frontend = options.frontend !== false;
-  return proposeDeployment(session, project, command, target, { frontend, all: true, deploys: false });
+  return proposeDeployment(session, project, command, target, { frontend, all: true, deploys: false, development });
+}
+
+async function inDevelopment(project: Project): Promise<boolean> {
+  const text = await readText(project.envFile);
+  return text !== null && isDevelopment(project, parseEnvFile(text, project.envFile));
 }
 
 async function runningStack(project: Project): Promise<{ imageTag: string; projectName: string; services: string[] }> {

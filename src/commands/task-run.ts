@@ -8,7 +8,9 @@ import {
   type Placed,
 } from '../apply/task-records.ts';
 import { endTask, FAILED_START, followTask, placeTask, type TaskFollower } from '../apply/tasks.ts';
+import { isDevelopmentExecutor } from '../domain/development.ts';
 import { parseEnvFile } from '../domain/env-file.ts';
+import { MAIN_ID } from '../domain/inventory.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import {
   newTaskId,
@@ -60,10 +62,35 @@ export async function taskRunCommand(session: Session, options: TaskRunOptions):
       started: null,
       end: null,
     });
-    const placed = await place(session, project, machines, options.worker, recordFor);
+    const placed = await place(session, project, withImage(machines, image), options.worker, recordFor);
     if (session.globals.dryRun) return planned(session, placed.record);
     return run(session, project, placed, variables, options.detach === true);
   });
+}
+
+/** What development mode built is on the main server only: no other machine could run it. */
+function withImage(machines: Machines, image: string): Machines {
+  if (!isDevelopmentExecutor(image)) return machines;
+  return {
+    all: machines.all.filter(({ id }) => id === MAIN_ID),
+    named(wanted) {
+      const machine = machines.named(wanted);
+      if (machine.id === MAIN_ID) return machine;
+      return fail(
+        'PRECONDITION',
+        {
+          en: `${image} was built here by development mode: ${machine.name} cannot have it`,
+          zh: `${image} 由开发模式在本机构建:${machine.name} 上没有该镜像`,
+        },
+        {
+          hint: {
+            en: 'run it here, or leave the mode: xingrin dev down',
+            zh: '请在本机运行,或退出开发模式:xingrin dev down',
+          },
+        },
+      );
+    },
+  };
 }
 
 async function imageOf(project: Project): Promise<string> {

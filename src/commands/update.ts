@@ -8,7 +8,7 @@ import type { Report, Session } from './session.ts';
 import { openSoundProject } from './sound-project.ts';
 
 /** Brings everything to the released version, or back to the one it came from. */
-export async function updateCommand(session: Session, options: { version?: string }): Promise<Report> {
+export async function updateCommand(session: Session, options: { version?: string; dev?: boolean }): Promise<Report> {
   const version =
     options.version === undefined ? undefined : parseVersion(options.version, { en: 'version', zh: '版本' });
   const project = await openSoundProject(session.globals.project);
@@ -16,6 +16,8 @@ export async function updateCommand(session: Session, options: { version?: strin
     await requireCompose();
     await requireInstalled(project);
     const target = await updateTarget(project, version);
-    return proposeDeployment(session, project, 'update', target, { frontend: true, all: false, deploys: true });
+    const development = options.dev === true ? 'build' : undefined;
+    const how = { frontend: true, all: false, deploys: true, development } as const;
+    return proposeDeployment(session, project, 'update', target, how);
   });
 }

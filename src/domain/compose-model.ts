@@ -4,6 +4,9 @@ import { z } from 'zod';
 /** What we read of `docker compose config --format json`; the rest is kept for comparison only. */
 const serviceSchema = z.looseObject({
   image: z.string().optional(),
+  /** Present where the file says how the image is built. */
+  build: z.unknown().optional(),
+  develop: z.looseObject({ watch: z.array(z.unknown()).optional() }).nullish(),
   depends_on: z.record(z.string(), z.looseObject({ condition: z.string().optional() })).optional(),
   ports: z.array(z.looseObject({ published: z.union([z.string(), z.number()]).optional() })).optional(),
   volumes: z.array(z.looseObject({ type: z.string(), source: z.string().optional() })).optional(),
@@ -53,6 +56,18 @@ export function withDependents(model: ComposeModel, service: string): Set<string
     }
   }
   return found;
+}
+
+/** The services whose images are built here, with the name that each gets; null where the file leaves that to Compose. */
+export function builtServices(model: ComposeModel): { readonly service: string; readonly reference: string | null }[] {
+  return Object.entries(model.services)
+    .filter(([, { build }]) => build !== undefined && build !== null)
+    .map(([service, { image }]) => ({ service, reference: image ?? null }));
+}
+
+/** Whether the file says of any service what Compose shall do when its sources change. */
+export function isWatched(model: ComposeModel): boolean {
+  return Object.values(model.services).some(({ develop }) => (develop?.watch ?? []).length > 0);
 }
 
 /** Services whose definition differs between two models, or which only the second has. */

@@ -63,7 +63,20 @@ export async function bakeAndPush(
 
 /** Builds one image with the classic builder and pushes it. Throws FAILED (exit 1) naming the image. */
 export async function buildAndPush(image: ImageBuild, options: BuildOptions): Promise<void> {
-  for (const argv of [classicBuild(image), push(image.reference)]) {
+  await runEach([classicBuild(image), push(image.reference)], image, options);
+}
+
+/** Builds one image with the classic builder, for this machine alone. Throws FAILED (exit 1) naming the image. */
+export async function buildHere(image: ImageBuild, options: BuildOptions): Promise<void> {
+  await runEach([classicBuild(image)], image, options);
+}
+
+async function runEach(
+  commands: readonly (readonly string[])[],
+  image: ImageBuild,
+  options: BuildOptions,
+): Promise<void> {
+  for (const argv of commands) {
     const lines: string[] = [];
     const result = await run(argv, {
       ...within(options, CLASSIC_ENVIRONMENT),

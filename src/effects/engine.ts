@@ -142,6 +142,17 @@ export async function pullImage(
   );
 }
 
+/** Ends and removes a container, whatever it does. */
+export async function removeContainer(container: Container): Promise<void> {
+  const result = await docker(['container', 'rm', '--force', container.id]);
+  if (result.code === 0) return;
+  fail(
+    'FAILED',
+    { en: `cannot remove container ${container.name}`, zh: `无法删除容器 ${container.name}` },
+    { evidence: result.stderr },
+  );
+}
+
 /** One Compose project on the engine of this machine. */
 export class Compose {
   readonly project: ComposeProject;

@@ -1,13 +1,15 @@
 import { basename, join } from 'node:path';
-import type { ComposeProject } from '../argv/compose.ts';
+import { EVERY_PROFILE, type ComposeProject } from '../argv/compose.ts';
 import {
   changedServices,
+  builtServices,
   nameInFile,
   switchWaves,
   withDependents,
   bindSources,
   type ComposeModel,
 } from '../domain/compose-model.ts';
+import { isDevelopmentExecutor, saysDevelopment } from '../domain/development.ts';
 import { envValue, parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import { DEFAULT_REPOSITORY, imageName, parseRepository } from '../domain/image.ts';
@@ -17,6 +19,15 @@ import { Compose, localImages, projectContainers, type Container, type LocalImag
 import { exists, readText } from '../effects/files.ts';
 import { stageProject } from '../effects/stage.ts';
 import { draftEnv, isUnsetImageTag, type EnvDraft } from '../plan/env.ts';
+import {
+  buildsOf,
+  refuseTwoNames,
+  requireDevelopmentFile,
+  straysOf,
+  withoutWorker,
+  type Builds,
+  type Staged,
+} from './development.ts';
 import type { Project } from './project.ts';
 import type { Checkout, Target } from './target.ts';
 
@@ -54,6 +65,13 @@ export interface DeploymentFacts {
   readonly deploys: boolean;
   /** The target has a script that brings the data up to date. */
   readonly initializes: boolean;
+  /** What development mode builds; null for production. */
+  readonly builds: Builds | null;
+  readonly development: boolean;
+  /** Whether development mode is on now. */
+  readonly inDevelopment: boolean;
+  /** Services with a container of the one mode that the other does not know. */
+  readonly strays: readonly string[];
 }
 
 export interface DeploymentOptions {
@@ -62,6 +80,8 @@ export interface DeploymentOptions {
   readonly all: boolean;
   /** A deployment is a change of what is wanted: .env may learn new keys, history grows. Starting is not. */
   readonly deploys: boolean;
+  /** From images that are built here, by the development file: all of them, or those that are not here yet. */
+  readonly development?: 'build' | 'build-missing' | undefined;
 }
 
 /** Reads what a deployment of `target` would have to change. */
@@ -73,7 +93,8 @@ export async function observeDeployment(
 ): Promise<DeploymentFacts> {
   const moved = target.commit !== null && target.commit !== checkout?.commit ? target.commit : null;
   const envText = await readText(project.envFile);
-  const exampleText = options.deploys ? await exampleAt(project, moved) : '';
+  const exampleText = options.deploys || envText === null ? await exampleAt(project, moved) : '';
+  const development = options.development !== undefined;
   if (envText === null && exampleText === null) {
     fail(
       'PRECONDITION',
@@ -90,15 +111,27 @@ export async function observeDeployment(
     path: project.envFile,
     version: target.version,
     secrets: project.config.secrets,
+    development,
   });
   const parsed = parseEnvFile(env.text, project.envFile);
-  const current = envText === null ? null : imageTagOf(parseEnvFile(envText, project.envFile));
+  const present = envText === null ? null : parseEnvFile(envText, project.envFile);
+  const current = present === null ? null : imageTagOf(present);
+  const file = development ? project.config.compose.devFile : project.config.compose.file;
+  if (development) await requireDevelopmentFile(project, moved);
 
-  const [before, after] = await Promise.all([
-    envText === null ? null : currentModel(project, parseEnvFile(envText, project.envFile)),
-    stagedModel(project, moved, env.text, parsed),
+  const [before, after, inDevelopment] = await Promise.all([
+    present === null ? null : currentModel(project, present),
+    stagedModel(project, moved, env.text, { ...plainProject(project, parsed), file }, development),
+    isDevelopment(project, present),
   ]);
-  const images = neededImages(project, target, after.model, parsed);
+  const changesMode = before !== null && inDevelopment !== development;
+  if (changesMode && before.model.name !== after.model.name)
+    refuseTwoNames(project, before.model.name, after.model.name);
+  const frontend = options.frontend ? new Set<string>() : withDependents(after.model, 'frontend');
+  const building = development ? await buildsOf(project, target, after, frontend, options.development) : null;
+  const images = neededImages(project, target, after.model, parsed).filter(
+    ({ reference }) => !development || !(after.built.includes(reference) || isDevelopmentExecutor(reference)),
+  );
   const [containers, local] = await Promise.all([
     ownContainers(project, after.model.name),
     localImages(images.map(({ reference }) => reference)),
@@ -107,7 +140,12 @@ export async function observeDeployment(
   const changed = changedServices(before?.model ?? null, after.model);
   const outdated = waves
     .flat()
-    .filter((service) => changed.has(service) || !isCurrent(service, after.model, before?.hashes, containers, local));
+    .filter(
+      (service) =>
+        building !== null ||
+        changed.has(service) ||
+        !isCurrent(service, after.model, before?.hashes, containers, local),
+    );
   const certificate = await certificateFolder(project, after.model);
   return {
     target,
@@ -123,6 +161,10 @@ export async function observeDeployment(
     certificateFolder: certificate,
     deploys: options.deploys,
     initializes: await hasInitScript(project, moved),
+    builds: building,
+    development,
+    inDevelopment,
+    strays: changesMode ? straysOf(containers, after.model) : [],
   };
 }
 
@@ -138,20 +180,30 @@ export function initScriptOf(project: Project): string {
   return join(project.composeDirectory, INIT_SCRIPT);
 }
 
-/** The Compose project with the optional parts that docker/.env asks for. */
-export function composeProject(
-  project: Project,
-  env: EnvFile | null,
-  directory = project.composeDirectory,
-): ComposeProject {
-  return { directory, file: project.config.compose.file, profiles: profilesFor(env) };
+/** The Compose project that docker/.env asks for: the development file in development mode, and its optional parts. */
+export async function composeProject(project: Project, env: EnvFile | null): Promise<ComposeProject> {
+  return { ...plainProject(project, env), file: await composeFile(project, env) };
+}
+
+/** Whether development mode is on: docker/.env says so, and there is a file for it. */
+export async function isDevelopment(project: Project, env: EnvFile | null): Promise<boolean> {
+  return saysDevelopment(env) && exists(join(project.composeDirectory, project.config.compose.devFile));
+}
+
+async function composeFile(project: Project, env: EnvFile | null): Promise<string> {
+  const { devFile, file } = project.config.compose;
+  return (await isDevelopment(project, env)) ? devFile : file;
+}
+
+function plainProject(project: Project, env: EnvFile | null): ComposeProject {
+  return { directory: project.composeDirectory, file: project.config.compose.file, profiles: profilesFor(env) };
 }
 
 /** Compose on the files as they are now. */
 export async function openCompose(project: Project): Promise<Compose> {
   const text = await readText(project.envFile);
   const env = text === null ? null : parseEnvFile(text, project.envFile);
-  return new Compose(composeProject(project, env), keysOf(env));
+  return new Compose(await composeProject(project, env), keysOf(env));
 }
 
 /**
@@ -159,11 +211,10 @@ export async function openCompose(project: Project): Promise<Compose> {
  * so the answer is the same where there is no Docker.
  */
 export async function composeProjectName(project: Project): Promise<string> {
-  const [envText, text] = await Promise.all([
-    readText(project.envFile),
-    readText(join(project.composeDirectory, project.config.compose.file)),
-  ]);
-  const set = envText === null ? undefined : envValue(parseEnvFile(envText, project.envFile), 'COMPOSE_PROJECT_NAME');
+  const envText = await readText(project.envFile);
+  const env = envText === null ? null : parseEnvFile(envText, project.envFile);
+  const text = await readText(join(project.composeDirectory, await composeFile(project, env)));
+  const set = env === null ? undefined : envValue(env, 'COMPOSE_PROJECT_NAME');
   const given = set ?? process.env['COMPOSE_PROJECT_NAME'] ?? '';
   if (given !== '') return given;
   const named = text === null ? null : nameInFile(text);
@@ -203,7 +254,11 @@ export async function ownContainers(project: Project, projectName: string): Prom
 /** The image that tasks run: set on purpose, or the worker image of the version (contract, section 2). */
 export function taskExecutorImage(project: Project, env: EnvFile): string | null {
   const own = envValue(env, 'TASK_EXECUTOR_IMAGE');
-  if (own !== undefined && own !== '') return own;
+  return own !== undefined && own !== '' ? own : workerImage(project, env);
+}
+
+/** The worker image of the version in force. */
+export function workerImage(project: Project, env: EnvFile): string | null {
   const tag = envValue(env, 'IMAGE_TAG');
   const worker = project.config.images.find(({ name }) => name.endsWith('-worker'));
   return tag === undefined || isUnsetImageTag(tag) || worker === undefined
@@ -228,8 +283,9 @@ interface Rendered {
 
 /** The stack as the files describe it now; null where they describe nothing yet (an .env without IMAGE_TAG). */
 async function currentModel(project: Project, env: EnvFile): Promise<Rendered | null> {
-  const compose = new Compose(composeProject(project, env), keysOf(env));
-  if (!(await exists(join(project.composeDirectory, project.config.compose.file)))) return null;
+  const described = await composeProject(project, env);
+  const compose = new Compose(described, keysOf(env));
+  if (!(await exists(join(project.composeDirectory, described.file)))) return null;
   if (isUnsetImageTag(envValue(env, 'IMAGE_TAG'))) return null;
   const [model, hashes] = await Promise.all([compose.model(), compose.hashes()]);
   return { model, hashes };
@@ -240,8 +296,9 @@ async function stagedModel(
   project: Project,
   commit: string | null,
   envText: string,
-  env: EnvFile,
-): Promise<{ model: ComposeModel }> {
+  described: ComposeProject,
+  development: boolean,
+): Promise<Staged> {
   const stage = await stageProject({
     root: project.root,
     directory: project.config.compose.directory,
@@ -251,8 +308,14 @@ async function stagedModel(
     envText,
   });
   try {
-    const compose = new Compose(composeProject(project, env, stage.directory), keysOf(env));
-    return { model: await compose.model((json) => json.replaceAll(stage.root, project.root)) };
+    const keys = keysOf(parseEnvFile(envText, project.envFile));
+    const translate = (json: string): string => json.replaceAll(stage.root, project.root);
+    const render = (profiles: readonly string[]): Promise<ComposeModel> =>
+      new Compose({ ...described, directory: stage.directory, profiles }, keys).model(translate);
+    if (!development) return { model: await render(described.profiles), builds: [], built: [] };
+    const [model, whole] = await Promise.all([render(described.profiles), render(EVERY_PROFILE)]);
+    const builds = builtServices(whole);
+    return { model: withoutWorker(model), builds, built: builds.flatMap(({ reference }) => reference ?? []) };
   } finally {
     await stage.remove();
   }

@@ -3,7 +3,8 @@ import type { ComposeModel } from '../domain/compose-model.ts';
 import type { Text } from '../domain/text.ts';
 import { Compose, localImages } from '../effects/engine.ts';
 import { readText } from '../effects/files.ts';
-import { composeProject, imageTagOf, keysOf, ownContainers } from './deployment.ts';
+import { composeProject, imageTagOf, isDevelopment, keysOf, ownContainers } from './deployment.ts';
+import { withoutWorker } from './development.ts';
 import { readHistory } from './history.ts';
 import { readVersion, type Project } from './project.ts';
 import type { ObservedWorker } from './heard-workers.ts';
@@ -24,6 +25,8 @@ export interface Status {
   readonly version: string | null;
   /** What IMAGE_TAG in docker/.env says. */
   readonly imageTag: string | null;
+  /** What runs is built here. */
+  readonly development: boolean;
   readonly consistent: boolean;
   readonly services: readonly ServiceStatus[];
   readonly workers: readonly ObservedWorker[];
@@ -56,8 +59,9 @@ export async function observeStatus(project: Project, workers: readonly Observed
     };
     return notInstalled(version, workers, difference);
   }
-  const compose = new Compose(composeProject(project, env), keysOf(env));
-  const model = await compose.model();
+  const compose = new Compose(await composeProject(project, env), keysOf(env));
+  const [development, whole] = await Promise.all([isDevelopment(project, env), compose.model()]);
+  const model = development ? withoutWorker(whole) : whole;
   const [containers, history] = await Promise.all([ownContainers(project, model.name), readHistory(project)]);
   const references = [...new Set(containers.map(({ image }) => image))];
   const local = await localImages(references);
@@ -87,6 +91,8 @@ export async function observeStatus(project: Project, workers: readonly Observed
     else if (health !== null && health !== 'healthy')
       differences.push({ en: `${service} is ${health}`, zh: `${service} 健康状态为 ${health}` });
     const wanted = model.services[service]?.image;
+    // A development file may leave the name of what it builds to Compose.
+    if (wanted === undefined && development) continue;
     if (image !== wanted)
       differences.push({
         en: `${service} runs ${image}, not ${wanted}`,
@@ -100,7 +106,8 @@ export async function observeStatus(project: Project, workers: readonly Observed
     }
   }
   if (present.size === 0) differences.push({ en: 'nothing runs', zh: '没有任何服务在运行' });
-  const behind = workers.filter((worker) => worker.version !== null && worker.version !== imageTag);
+  const right = development ? [imageTag, `${imageTag}-dev`] : [imageTag];
+  const behind = workers.filter((worker) => worker.version !== null && !right.includes(worker.version));
   for (const { name, version: other, reason } of behind) {
     differences.push({
       en: `the agent of ${name} is ${other}, not ${imageTag}${reason === null ? '' : `: ${reason.en}`}`,
@@ -110,6 +117,7 @@ export async function observeStatus(project: Project, workers: readonly Observed
   return {
     version,
     imageTag,
+    development,
     consistent: differences.length === 0,
     services,
     workers,
@@ -121,7 +129,7 @@ export async function observeStatus(project: Project, workers: readonly Observed
 
 function notInstalled(version: string | null, workers: readonly ObservedWorker[], difference: Text): Status {
   const next = { en: 'xingrin install', zh: 'xingrin install' };
-  const nothing = { imageTag: null, consistent: false, services: [], address: null };
+  const nothing = { imageTag: null, development: false, consistent: false, services: [], address: null };
   return { ...nothing, version, workers, differences: [difference], next };
 }
 

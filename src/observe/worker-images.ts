@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import { isDevelopmentExecutor } from '../domain/development.ts';
 import { envValue, parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import { imageName } from '../domain/image.ts';
 import { lockPath, parseReleaseLock, type ReleaseLock } from '../domain/release-lock.ts';
 import { parseImageTag } from '../domain/version.ts';
 import { readText } from '../effects/files.ts';
-import { imageTagOf, repositoryOf, taskExecutorImage } from './deployment.ts';
+import { imageTagOf, repositoryOf, taskExecutorImage, workerImage } from './deployment.ts';
 import type { Project } from './project.ts';
 
 /** An image, and the digests of which it must have one; null for what is in no release lock. */
@@ -54,7 +55,9 @@ export function workerImages(project: Project, env: EnvFile, version: string, lo
       [digest, ...Object.values(platforms)],
     ]),
   );
-  const executor = taskExecutorImage(project, env);
+  // What development mode built for tasks is on the main server only.
+  const own = taskExecutorImage(project, env);
+  const executor = own !== null && isDevelopmentExecutor(own) ? workerImage(project, env) : own;
   const agent = imageName(repository, agentImage(project), version);
   const references = executor === null ? [agent] : [executor, agent];
   return references.map((reference) => ({ reference, digests: pinned.get(reference) ?? null }));

@@ -7,6 +7,7 @@ import {
   secretKeys,
   setEnvValues,
 } from '../domain/env-file.ts';
+import { developmentExecutor } from '../domain/development.ts';
 import type { Version } from '../domain/version.ts';
 
 export interface EnvDraftInput {
@@ -19,6 +20,8 @@ export interface EnvDraftInput {
   readonly version: Version;
   /** Keys that are secrets by configuration. */
   readonly secrets: readonly string[];
+  /** Tasks shall run the image that is built here. */
+  readonly development?: boolean;
 }
 
 /** docker/.env as it will be, but for new secrets: those stand as {@link SECRET_STAND_IN} until they are made. */
@@ -31,6 +34,8 @@ export interface EnvDraft {
   readonly newSecrets: readonly string[];
   /** Secrets whose value is the one that .env.example shows to everybody. */
   readonly publicSecrets: readonly string[];
+  /** The new TASK_EXECUTOR_IMAGE; null if it stays what it is. */
+  readonly executor: string | null;
 }
 
 export const SECRET_STAND_IN = 'xingrin-makes-this-secret';
@@ -45,14 +50,18 @@ export function isUnsetImageTag(value: string | undefined): boolean {
 
 /**
  * What a deployment does to docker/.env: IMAGE_TAG says the version, keys that the release brought are added with their
- * documented defaults, and an image of development mode is forgotten. Nothing else changes; no existing secret ever.
+ * documented defaults, and TASK_EXECUTOR_IMAGE names the image of development mode or forgets it. Nothing else changes; no existing
+ * secret ever.
  */
-export function draftEnv({ envText, exampleText, path, version, secrets }: EnvDraftInput): EnvDraft {
+export function draftEnv(input: EnvDraftInput): EnvDraft {
+  const { envText, exampleText, path, version, secrets } = input;
+  const built = input.development === true ? developmentExecutor(version) : null;
   const named = secretKeys(exampleText, secrets);
   if (envText === null) {
     const standIns = Object.fromEntries(named.map((key) => [key, SECRET_STAND_IN]));
-    const text = createEnv(exampleText, { ...standIns, IMAGE_TAG: version });
-    return { text, changed: true, added: [], newSecrets: named, publicSecrets: [] };
+    const task = built === null ? {} : { TASK_EXECUTOR_IMAGE: built };
+    const text = createEnv(exampleText, { ...standIns, IMAGE_TAG: version, ...task });
+    return { text, changed: true, added: [], newSecrets: named, publicSecrets: [], executor: built };
   }
   const missing = missingKeys(exampleText, envText);
   const added = missing.map(({ key }) => key);
@@ -67,7 +76,8 @@ export function draftEnv({ envText, exampleText, path, version, secrets }: EnvDr
   });
   const changes: Record<string, string> = Object.fromEntries(newSecrets.map((key) => [key, SECRET_STAND_IN]));
   if (envValue(current, 'IMAGE_TAG') !== version) changes['IMAGE_TAG'] = version;
-  if (isDevelopmentImage(envValue(current, 'TASK_EXECUTOR_IMAGE'))) changes['TASK_EXECUTOR_IMAGE'] = '';
+  const executor = newExecutor(envValue(current, 'TASK_EXECUTOR_IMAGE') ?? '', built);
+  if (executor !== null) changes['TASK_EXECUTOR_IMAGE'] = executor;
   const text = setEnvValues(
     appendLines(
       envText,
@@ -76,9 +86,11 @@ export function draftEnv({ envText, exampleText, path, version, secrets }: EnvDr
     path,
     changes,
   );
-  return { text, changed: text !== envText, added, newSecrets, publicSecrets };
+  return { text, changed: text !== envText, added, newSecrets, publicSecrets, executor };
 }
 
-function isDevelopmentImage(image: string | undefined): boolean {
-  return image !== undefined && image.endsWith('-dev');
+/** @param built what development mode builds; null outside it */
+function newExecutor(present: string, built: string | null): string | null {
+  if (built !== null) return present === built ? null : built;
+  return present.endsWith('-dev') ? '' : null;
 }

@@ -1,4 +1,5 @@
 import type { Text } from '../domain/text.ts';
+import type { Builds } from '../observe/development.ts';
 import type { HostPart } from '../effects/host-packages.ts';
 import type { Version } from '../domain/version.ts';
 import { MAIN_HOST, type Json, type Step } from './plan.ts';
@@ -43,24 +44,53 @@ export function checkOut(commit: string): Step {
   );
 }
 
-export function createEnv(version: Version): Step {
+/** What docker/.env shall say. `learns`: keys that .env.example brought are added. */
+export interface EnvWish {
+  readonly version: Version;
+  readonly development: boolean;
+  readonly learns: boolean;
+}
+
+export function createEnv(wish: EnvWish): Step {
   const undone = { en: 'docker/.env is kept, for its secrets', zh: '保留 docker/.env 及其中的密钥' };
   return step(
     'write-env',
     { en: 'create docker/.env with new secrets', zh: '创建 docker/.env 并生成密钥' },
-    { version },
+    { ...wish },
     { undone },
   );
 }
 
-export function writeEnv(version: Version, added: readonly string[]): Step {
+/** @param executor the new TASK_EXECUTOR_IMAGE; null if it stays */
+export function writeEnv(wish: EnvWish, added: readonly string[], executor: string | null): Step {
   const keys = added.map((key) => `, +${key}`).join('');
+  const task = executor === null ? '' : ` TASK_EXECUTOR_IMAGE=${executor}`;
   const title = {
-    en: `set IMAGE_TAG=${version} in docker/.env${keys}`,
-    zh: `在 docker/.env 中设置 IMAGE_TAG=${version}${keys}`,
+    en: `set IMAGE_TAG=${wish.version}${task} in docker/.env${keys}`,
+    zh: `在 docker/.env 中设置 IMAGE_TAG=${wish.version}${task}${keys}`,
   };
   const undone = { en: 'docker/.env is as before', zh: 'docker/.env 已恢复原状' };
-  return step('write-env', title, { version }, { undone });
+  return step('write-env', title, { ...wish }, { undone });
+}
+
+/** Development mode: nothing is pulled that can be built here. */
+export function buildImages(version: Version, builds: Builds): Step {
+  const names = builds.references.join(', ');
+  const title = { en: `build ${names} here`, zh: `在本机构建 ${builds.references.join('、')}` };
+  const undone = { en: 'the image names mean what they meant before', zh: '镜像名称已恢复原来的含义' };
+  const { services, references, worker } = builds;
+  return step(
+    'build-images',
+    title,
+    { version, builds: { services, references, worker: worker === null ? null : { ...worker } } },
+    { undone },
+  );
+}
+
+/** What only the mode that is left has. The undo of holding the stack brings it back. */
+export function removeServices(projectName: string, services: readonly string[]): Step {
+  const title = { en: `remove ${services.join(', ')}`, zh: `移除 ${services.join('、')}` };
+  return step('remove-services', title, { projectName, services });
 }
 
 export function makeCertificate(folder: string): Step {
@@ -72,7 +102,7 @@ export function makeCertificate(folder: string): Step {
  *
  * @param present the services that have a container now
  */
-export function switchServices(services: readonly string[], version: Version, present: readonly string[]): Step[] {
+export function switchServices(services: readonly string[], version: string, present: readonly string[]): Step[] {
   const wave = {
     en: `switch ${services.join(', ')} side by side`,
     zh: `同时切换 ${services.join('、')}`,

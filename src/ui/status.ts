@@ -14,6 +14,10 @@ export function renderStatus(status: Status, language: Language, paint: Palette)
     ['VERSION', status.version ?? none],
     ['IMAGE_TAG', `${status.imageTag ?? none}  ${verdict}`],
   ];
+  if (status.development) {
+    const built = zh ? '镜像在本机构建;退出请执行 xingrin start' : 'images built here; leave it with: xingrin start';
+    head.push([zh ? '开发模式' : 'development', built]);
+  }
   if (status.address !== null) head.push([zh ? '访问地址' : 'address', paint.command(status.address)]);
   const blocks = [table(head)];
   if (status.services.length > 0) {

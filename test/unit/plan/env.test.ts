@@ -69,6 +69,18 @@ describe('a later deployment', () => {
     }
   });
 
+  test('in development tasks run what is built here, and leaving it changes nothing else', () => {
+    const version = parseVersion('v1.1.0', 'version');
+    const input = { exampleText: EXAMPLE, path: 'docker/.env', version, secrets: [] };
+    const entered = draftEnv({ ...input, envText: OWN, development: true });
+    expect(entered.executor).toBe('docker-worker:v1.1.0-dev');
+    expect(entered.text).toBe(draft(OWN).text.replace('IMAGE=\r', 'IMAGE=docker-worker:v1.1.0-dev\r'));
+    expect(draftEnv({ ...input, envText: entered.text, development: true }).changed).toBe(false);
+    const left = draftEnv({ ...input, envText: entered.text });
+    expect([left.executor, left.text]).toEqual(['', draft(OWN).text]);
+    expect(draftEnv({ ...input, envText: null, development: true }).text).toContain('IMAGE=docker-worker:v1.1.0-dev\n');
+  });
+
   test('says which secret is the one that everybody knows', () => {
     const known = EXAMPLE.replace('DB_PASSWORD=', 'DB_PASSWORD=example');
     expect(draft('IMAGE_TAG=v1.0.0\nDB_PASSWORD=example\n', known).publicSecrets).toEqual(['DB_PASSWORD']);
