@@ -25,7 +25,7 @@ export function addKeyArgv(publicKey: string): string[] {
   );
 }
 
-/** Takes the key away again; every other line stays, and so do the file's owner and mode. */
+/** Takes the key away again, at once or not at all; every other line stays, and so do the file's owner and mode. */
 export function removeKeyArgv(publicKey: string): string[] {
   return script(
     [
@@ -33,10 +33,14 @@ export function removeKeyArgv(publicKey: string): string[] {
       'umask 077',
       FILE,
       '[ -f "$file" ] || exit 0',
+      'file=$(readlink -f "$file")',
       'kept=$(mktemp "$file.XXXXXX")',
+      `trap 'rm -f "$kept"' EXIT`,
+      'cp -p "$file" "$kept"',
       'grep -vxF -- "$1" "$file" > "$kept" || [ "$?" -eq 1 ]',
-      'cat "$kept" > "$file"',
-      'rm -f "$kept"',
+      'sync',
+      'mv -f "$kept" "$file"',
+      'command -v restorecon > /dev/null && restorecon "$file" || :',
     ],
     publicKey,
   );
