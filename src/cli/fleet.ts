@@ -33,11 +33,11 @@ export function declareFleet({ t, heading, group }: Declare): void {
       t({ en: "install Docker there from its distribution's packages", zh: '从其发行版软件源安装 Docker' }),
     )
     .option('--no-bootstrap', t({ en: 'write it into the inventory only', zh: '只写入清单' }));
-  command(
+  const list = command(
     'list',
     { en: 'list the workers', zh: '列出 worker' },
     async () => (await import('../commands/worker-list.ts')).workerListCommand,
-    () => ({}),
+    (_args, flags: { hosts?: string }) => flags,
   );
   command(
     'show <name>',
@@ -45,14 +45,14 @@ export function declareFleet({ t, heading, group }: Declare): void {
     async () => (await import('../commands/worker-show.ts')).workerShowCommand,
     ([name = '']) => ({ name }),
   );
-  command(
+  const update = command(
     'update [names...]',
     {
       en: 'bring workers (all if none is named) to the version of the main server',
       zh: '把 worker(默认全部)更新到主服务器的版本',
     },
     async () => (await import('../commands/worker-update.ts')).workerUpdateCommand,
-    (names) => ({ names }),
+    (names, flags: { hosts?: string; names: readonly string[] }) => ({ ...flags, names }),
   );
   command(
     'remove <name>',
@@ -75,12 +75,10 @@ export function declareFleet({ t, heading, group }: Declare): void {
     async () => (await import('../commands/worker-exec.ts')).workerLogsCommand,
     (_args, flags: { hosts?: string; parallel?: string; timeout?: string; tail?: string }) => flags,
   ).option('--tail <lines>', t({ en: 'so many of the last lines; 50 if absent', zh: '最后若干行,默认 50' }));
+  const hosts = t({ en: "names or hosts: 'eu-*,!eu-3'; all if absent", zh: "名称或主机:'eu-*,!eu-3',默认全部" });
+  for (const each of [list, update, exec, logs]) each.option('--hosts <glob>', hosts);
   for (const each of [exec, logs]) {
     each
-      .option(
-        '--hosts <glob>',
-        t({ en: "names or hosts: 'eu-*,!eu-3'; all if absent", zh: "名称或主机:'eu-*,!eu-3',默认全部" }),
-      )
       .option('--parallel <n>', t({ en: 'so many at a time; 32 if absent', zh: '并行数,默认 32' }))
       .option('--timeout <seconds>', t({ en: 'for each host; 300 if absent', zh: '每台主机的时限(秒),默认 300' }));
   }

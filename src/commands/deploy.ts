@@ -60,7 +60,7 @@ async function checkoutFor(project: Project, target: Target): Promise<Checkout |
 
 /** What is true now, for the end of a command that changed something. */
 export async function reportStatus(session: Session, project: Project): Promise<Report> {
-  const { workers, source } = await observeFleet(project, keyRingOf(session, project));
+  const { workers, source } = await observeFleet(project, keyRingOf(session, project), session.terminal.language);
   if (source === 'ssh' && workers.length > 0) session.warn(NO_SERVER);
   const status = await observeStatus(project, workers);
   return { data: statusData(status, session), text: renderStatus(status, session.terminal.language, session.paint) };

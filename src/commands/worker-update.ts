@@ -1,5 +1,5 @@
 import { fleetExecutors } from '../apply/fleet.ts';
-import { UserError } from '../domain/errors.ts';
+import { fail, UserError } from '../domain/errors.ts';
 import { findWorker, selectWorkers, type Worker } from '../domain/inventory.ts';
 import { agentSpecFor } from '../observe/agent-spec.ts';
 import { readInventory } from '../observe/inventory.ts';
@@ -13,18 +13,30 @@ import type { Report, Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
 import { FleetFailures } from './worker-failures.ts';
 
-/** Brings the images and agents of workers to the version of the main server. One that fails keeps no other from it. */
-export async function workerUpdateCommand(session: Session, { names }: { names: readonly string[] }): Promise<Report> {
-  const project = await openProject(session.globals.project);
-  return perform(session, project, 'worker update', () => propose(session, project, names));
+/** By name, or by patterns; neither: all of them. */
+export interface WorkerChoice {
+  readonly names: readonly string[];
+  readonly hosts?: string;
 }
 
-async function propose(session: Session, project: Project, names: readonly string[]): Promise<Proposal> {
+/** Brings the images and agents of workers to the version of the main server. One that fails keeps no other from it. */
+export async function workerUpdateCommand(session: Session, chosen: WorkerChoice): Promise<Report> {
+  const project = await openProject(session.globals.project);
+  return perform(session, project, 'worker update', () => propose(session, project, chosen));
+}
+
+async function propose(session: Session, project: Project, { names, hosts }: WorkerChoice): Promise<Proposal> {
+  if (names.length > 0 && hosts !== undefined) {
+    fail('USAGE', {
+      en: 'workers are chosen by name or by --hosts, not by both',
+      zh: '请用名称或 --hosts 之一选择 worker,不能同时使用',
+    });
+  }
   const installed = await readInstalled(project);
   const inventory = await readInventory(project);
   const chosen: readonly Worker[] =
     names.length === 0
-      ? selectWorkers(inventory, undefined)
+      ? selectWorkers(inventory, hosts)
       : [...new Set(names.map((name) => findWorker(inventory, name)))];
   for (const worker of chosen) await agentSpecFor(project, worker, installed.version);
   const ring = keyRingOf(session, project);

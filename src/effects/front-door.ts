@@ -28,14 +28,24 @@ const PATIENCE = 10_000;
  *
  * @param token shown as a bearer token
  * @param limit milliseconds for the whole answer
+ * @param language that texts for people are wished in
  * @returns the body of an answer with status 200; null for every other one, and where none came
  */
-export function enter(door: FrontDoor, path: string, token?: string, limit = PATIENCE): Promise<string | null> {
+export function enter(
+  door: FrontDoor,
+  path: string,
+  token?: string,
+  limit = PATIENCE,
+  language?: string,
+): Promise<string | null> {
   return new Promise((resolve) => {
     const { host, port, authority } = door;
     const signal = AbortSignal.any([door.signal, AbortSignal.timeout(limit)]);
     const ca = authority === null ? {} : { ca: authority };
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(language === undefined ? {} : { 'accept-language': language }),
+    };
     const asked = request({ host, port, path, ...ca, headers, agent: false, signal }, (answer) => {
       let body = '';
       answer.setEncoding('utf8');

@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { envValue, parseEnvFile } from '../domain/env-file.ts';
 import { UserError } from '../domain/errors.ts';
-import type { Text } from '../domain/text.ts';
+import { same, type Language, type Text } from '../domain/text.ts';
 import { trustedAuthority } from '../effects/certificate.ts';
 import { readText } from '../effects/files.ts';
 import { enter } from '../effects/front-door.ts';
+import type { Worker } from '../domain/inventory.ts';
 import type { KeyRing } from '../effects/key-ring.ts';
 import { readInventory } from './inventory.ts';
 import type { Project } from './project.ts';
@@ -58,12 +59,22 @@ const answerSchema = z.object({
   ),
 });
 
-/** Every worker: as the control plane has heard it, or, where that does not answer, as the hosts themselves say over SSH. */
-export async function observeFleet(project: Project, ring: KeyRing): Promise<ObservedFleet> {
-  const heard = await hearControlPlane(project);
+/**
+ * Every worker, with reasons in a language: as the control plane has heard it, or, where that does not answer, as the hosts
+ * themselves say over SSH.
+ *
+ * @param among declared workers that are asked over SSH; all if absent
+ */
+export async function observeFleet(
+  project: Project,
+  ring: KeyRing,
+  language: Language,
+  among?: readonly Worker[],
+): Promise<ObservedFleet> {
+  const heard = await hearControlPlane(project, language);
   if (heard !== null) return { workers: heard, source: 'server' };
   const [{ workers }, installed] = await Promise.all([readInventory(project), installedOrNull(project)]);
-  const views = await observeWorkers(workers, ring, installed);
+  const views = await observeWorkers(among ?? workers, ring, installed);
   return { workers: views.map(askedWorker), source: 'ssh' };
 }
 
@@ -81,7 +92,7 @@ function askedWorker({ worker: { id, name, host }, status, version, reason }: Wo
 }
 
 /** What the control plane behind the front door knows; null if nobody answers there. Its certificate is verified, as ever. */
-async function hearControlPlane(project: Project): Promise<ObservedWorker[] | null> {
+async function hearControlPlane(project: Project, language: Language): Promise<ObservedWorker[] | null> {
   const text = await readText(project.envFile);
   if (text === null) return null;
   const env = parseEnvFile(text, project.envFile);
@@ -92,7 +103,7 @@ async function hearControlPlane(project: Project): Promise<ObservedWorker[] | nu
   const hosts = new Set(['localhost', envValue(env, 'PUBLIC_HOST') || 'localhost']);
   for (const host of hosts) {
     const door = { host, port, authority, signal: new AbortController().signal };
-    const answer = await enter(door, '/api/workers/', token, ANSWER_LIMIT);
+    const answer = await enter(door, '/api/workers/', token, ANSWER_LIMIT, language);
     const read = answer === null ? null : answerSchema.safeParse(jsonOf(answer));
     if (read?.success === true) return read.data.workers.map(heardWorker);
   }
@@ -108,7 +119,7 @@ function heardWorker(seen: z.infer<typeof answerSchema>['workers'][number]): Obs
     local: seen.is_local,
     status,
     version,
-    reason: reason === null ? null : { en: reason, zh: reason },
+    reason: reason === null ? null : same(reason),
     lastSeen: seen.last_seen,
     cpu: seen.cpu_percent,
     memory: seen.memory_percent,

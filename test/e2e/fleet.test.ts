@@ -101,6 +101,11 @@ test('the control plane hears every worker, and status says so', async () => {
   expect((await server.ok(['status'])).data).toMatchObject({ consistent: true });
   const listed = (await server.run(['worker', 'list'])).stdout;
   expect(listed).toMatch(/w1 .*online +v1\.0\.0/);
+  const some = (await server.ok(['worker', 'list', '--hosts', 'w*,!w2'])).data['workers'] as Seen[];
+  expect(some.map(({ name }) => name)).toEqual(['w1', 'w3']);
+  const shown = await server.run(['worker', 'show', 'w1']);
+  expect(shown.stdout).toMatch(/state +online\nversion +v1\.0\.0\nload .* % CPU, .* % memory\nlast seen +\d{4}-/);
+  expect(await server.json(['worker', 'update', 'w1', '--hosts', 'w2'])).toMatchObject({ exitCode: 2 });
 });
 
 test('tasks run on the workers, and on the least loaded', async () => {
