@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { declareCompletion } from './cli/completion.ts';
 import { declareFleet } from './cli/fleet.ts';
 import { declareIn, openProgram, type Call } from './cli/program.ts';
 import { declareProject } from './cli/project.ts';
@@ -19,7 +20,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const complaints: string[] = [];
   const program = openProgram(language, complaints);
   const declare = declareIn(program, language, (asked) => (call = asked));
-  for (const part of [declareReleasing, declareStack, declareFleet, declareTasks, declareProject]) part(declare);
+  for (const part of [declareReleasing, declareStack, declareFleet, declareTasks, declareProject, declareCompletion])
+    part(declare);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

@@ -21,7 +21,7 @@ export function declareProject({ t, command, heading }: Declare): void {
     { en: 'show the configuration in force, or its JSON Schema', zh: '显示生效的配置或其 JSON Schema' },
     async () => (await import('../commands/config.ts')).configCommand,
     (args) => ({ what: args[0] ?? 'show' }),
-  );
+  ).registeredArguments[0]?.choices(['show', 'schema']);
   command(
     'backup [action] [name]',
     { en: 'keep, list and bring back copies of docker/.env', zh: '备份 docker/.env、列出备份、恢复备份' },

@@ -26,6 +26,8 @@ const TOOLS = {
   sshd: 'openssh-server',
   ssh: 'openssh-client',
   'redis-server': 'redis-server',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 const WITH_DAEMONS = `${process.env['PATH']}:/usr/sbin:/sbin`;
