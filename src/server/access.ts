@@ -18,7 +18,7 @@ export interface Secrets {
 export class Access {
   readonly #secrets: Secrets;
   /** By worker id. Made when first needed. */
-  readonly #expected = new Map<number, Buffer>();
+  readonly #expected = new Map<number, string>();
 
   constructor(secrets: Secrets) {
     this.#secrets = secrets;
@@ -44,14 +44,19 @@ export class Access {
   }
 
   /** A heartbeat shows the token of its own worker. The agents' secret does for those who were not given one: who registered. */
+  admitsWorker(authorization: string | undefined, id: number, entry: Entry | undefined): boolean {
+    const token = bearer(authorization);
+    if (token === null) return this.#secrets.agentAuth === 'optional';
+    if (this.#isTokenOf(token, id)) return true;
+    return (entry === undefined || entry.worker === null) && equal(token, this.#secrets.agentToken);
+  }
+
+  /** The same, saying what is wrong. */
   requireWorker(authorization: string | undefined, id: number, entry: Entry | undefined): void {
+    if (this.admitsWorker(authorization, id, entry)) return;
     const token = bearer(authorization);
     if (token === null) return this.#requireNoToken();
-    if (this.#isTokenOf(token, id)) return;
-    if (equal(token, this.#secrets.agentToken)) {
-      if (entry === undefined || entry.worker === null) return;
-      refuse(403, 'FORBIDDEN', 'that worker has a token of its own');
-    }
+    if (equal(token, this.#secrets.agentToken)) refuse(403, 'FORBIDDEN', 'that worker has a token of its own');
     if (/^[0-9a-f]{64}$/.test(token)) refuse(403, 'FORBIDDEN', 'this token is not that of this worker');
     refuse(401, 'UNAUTHORIZED', 'the agent token is wrong');
   }
@@ -76,12 +81,14 @@ export class Access {
     if (this.#secrets.agentToken === '' || token.length !== 64) return false;
     let expected = this.#expected.get(id);
     if (expected === undefined) {
-      expected = Buffer.from(agentToken(this.#secrets.agentToken, id), 'latin1');
+      expected = agentToken(this.#secrets.agentToken, id);
       if (this.#expected.size > 50_000) this.#expected.clear();
       this.#expected.set(id, expected);
     }
-    const given = Buffer.from(token, 'latin1');
-    return given.length === expected.length && timingSafeEqual(given, expected);
+    // For each heartbeat: what Node's own comparison needs first, two buffers, takes ten times as long.
+    let difference = 0;
+    for (let at = 0; at < 64; at += 1) difference |= token.charCodeAt(at) ^ expected.charCodeAt(at);
+    return difference === 0;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -6,9 +6,11 @@ import type { Language } from '../domain/text.ts';
 import type { Log } from '../effects/log.ts';
 import { Access, type Secrets } from './access.ts';
 import { EventStreams } from './event-stream.ts';
+import { HeartbeatDoor } from './heartbeat-door.ts';
+import { BODY_LIMIT, JSON_TYPE, readJson } from './json-body.ts';
 import { AnswerCounts, metricsText } from './metrics.ts';
 import { openApi, type RouteFacts } from './openapi.ts';
-import { Refusal, refuse } from './refusal.ts';
+import { Refusal, refuse, type Failure } from './refusal.ts';
 import type { Entry, Roster } from './roster.ts';
 import {
   heartbeat,
@@ -25,12 +27,17 @@ import { StoreAway, type Store } from './store.ts';
 import { taskRequest, taskView, type TaskRunner } from './task-runner.ts';
 import { viewOf } from './views.ts';
 
-const BODY_LIMIT = 64 * 1024;
 const HEADER_LIMIT = 16 * 1024;
 /** Milliseconds for a request's header, and for all of it. */
 const HEADER_TIME = 5_000;
 const REQUEST_TIME = 10_000;
-const JSON_TYPE = 'application/json; charset=utf-8';
+const SERVER: ServerOptions = {
+  maxHeaderSize: HEADER_LIMIT,
+  headersTimeout: HEADER_TIME,
+  requestTimeout: REQUEST_TIME,
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 1_000,
+};
 
 export interface AppOptions {
   readonly roster: Roster;
@@ -61,14 +68,24 @@ export async function makeApp(options: AppOptions): Promise<App> {
   const access = new Access(options.secrets);
   const answers = new AnswerCounts();
   const streams = new EventStreams(roster, store);
+  const accepted = acceptances(roster);
+  const door = new HeartbeatDoor({ roster, store, access, answers, accepted, failureOf });
+  function failureOf(error: unknown, request: IncomingMessage): Failure {
+    const refusal = refusalFor(error as Error);
+    if (refusal !== null) return { status: refusal.status, headers: headersOf(refusal), body: refusal.body };
+    const text = error instanceof Error ? error.stack : String(error);
+    log.error('a request failed', { method: request.method, path: pathOf(request), error: text });
+    return { status: 500, headers: {}, body: { error: { code: 'BUG', message: 'something went wrong here' } } };
+  }
   const http = Fastify({
+    serverFactory: (handler) =>
+      createServer(SERVER, (request, response) => {
+        if (!door.take(request, response)) handler(request, response);
+      }),
     logger: false,
     bodyLimit: BODY_LIMIT,
-    requestTimeout: REQUEST_TIME,
-    keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
-    http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: HEADER_TIME, connectionsCheckingInterval: 1_000 },
     clientErrorHandler: answerBrokenRequest,
   });
   let closing = false;
@@ -77,9 +94,9 @@ export async function makeApp(options: AppOptions): Promise<App> {
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', { parseAs: 'string' }, (_request, text: string, done) => {
     try {
-      done(null, JSON.parse(text));
-    } catch {
-      done(new Refusal(400, 'BAD_INPUT', 'the body is not JSON', 'body'));
+      done(null, readJson(text));
+    } catch (error) {
+      done(error as Refusal);
     }
   });
   http.addHook('onResponse', (_request, reply, done) => {
@@ -88,24 +105,11 @@ export async function makeApp(options: AppOptions): Promise<App> {
   });
   http.setNotFoundHandler(() => refuse(404, 'NOT_FOUND', 'there is nothing at this address'));
   http.setErrorHandler((error: FastifyError, request, reply) => {
-    const refusal = refusalFor(error);
-    if (refusal === null) {
-      log.error('a request failed', {
-        method: request.method,
-        path: pathOf(request),
-        error: String(error.stack ?? error),
-      });
-      return reply.code(500).send({ error: { code: 'BUG', message: 'something went wrong here' } });
-    }
-    if (refusal.status === 503) reply.header('retry-after', '1');
-    if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
-    // What is left of such a body is not worth reading.
-    if (refusal.status === 413) reply.header('connection', 'close');
-    return reply.code(refusal.status).send(refusal.body);
+    const { status, headers, body } = failureOf(error, request.raw);
+    return reply.code(status).headers(headers).send(body);
   });
 
   const running = JSON.stringify({ status: 'ok', version: options.version });
-  const accepted = acceptances(roster);
 
   function entryOf(request: FastifyRequest): Entry {
     const id = idOf(request);
@@ -316,8 +320,12 @@ export async function makeApp(options: AppOptions): Promise<App> {
     http,
     async close() {
       closing = true;
+      door.close();
       streams.close();
+      // The library ends only servers that it made itself.
+      const drained = new Promise<void>((resolve) => void http.server.close(() => resolve()));
       await http.close();
+      await drained;
     },
   };
 }
@@ -375,7 +383,14 @@ function languageOf(request: FastifyRequest): Language {
   return /^\s*zh/i.test(request.headers['accept-language'] ?? '') ? 'zh' : 'en';
 }
 
+function headersOf({ status }: Refusal): Record<string, string> {
+  if (status === 503) return { 'retry-after': '1' };
+  if (status === 401) return { 'www-authenticate': 'Bearer' };
+  // What is left of such a body is not worth reading.
+  return status === 413 ? { connection: 'close' } : {};
+}
+
 /** Without the query, which may hold anything. */
-function pathOf(request: { readonly raw: IncomingMessage }): string {
-  return (request.raw.url ?? '').split('?', 1)[0] ?? '';
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? '';
 }

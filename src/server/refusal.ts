@@ -22,6 +22,13 @@ export class Refusal extends Error {
   }
 }
 
+/** An answer to a request that failed, whosever fault it was. */
+export interface Failure {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
 export function refuse(status: RefusalStatus, code: string, message: string, field?: string): never {
   throw new Refusal(status, code, message, field);
 }

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Inventory } from '../domain/inventory.ts';
+import { parseInventory } from '../domain/inventory.ts';
 import { fail } from '../domain/errors.ts';
 import type { Log } from '../effects/log.ts';
+import { readText } from '../effects/files.ts';
 import { unfinishedOperations } from '../apply/journal.ts';
-import { readInventory } from '../observe/inventory.ts';
 import type { Project } from '../observe/project.ts';
 import type { AgentUpdater } from './agent-updater.ts';
 import { makeApp } from './app.ts';
@@ -53,8 +53,8 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
     const [unfinished, asked] = await Promise.all([unfinishedOperations(project.journal), readWanted(project)]);
     return unfinished.length > 0 || (asked !== null && asked !== roster.wanted);
   }
-  let inventory: Inventory = await readInventory(project);
-  await roster.open(inventory);
+  let text = await readText(project.inventoryFile);
+  await roster.open(parseInventory(text, project.inventoryFile));
   if (settings.agentToken === '' && settings.agentAuth === 'required')
     log.warn('AGENT_TOKEN is empty: no agent is let in');
   if (settings.adminToken === '') log.warn('ADMIN_TOKEN is empty: nobody can ask for the workers');
@@ -63,11 +63,12 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
   async function look(): Promise<void> {
     try {
       if (settings.wantedFromFile) await lookAtVersion();
-      const now = await readInventory(project);
-      if (JSON.stringify(now) === JSON.stringify(inventory)) return;
-      inventory = now;
-      roster.declare(now);
-      log.info('the inventory changed', { workers: now.workers.length });
+      const now = await readText(project.inventoryFile);
+      if (now === text) return;
+      const inventory = parseInventory(now, project.inventoryFile);
+      text = now;
+      roster.declare(inventory);
+      log.info('the inventory changed', { workers: inventory.workers.length });
     } catch (error) {
       // Whoever edits it will save it again; until then the one before counts.
       log.warn('the inventory cannot be read', { error: String(error) });

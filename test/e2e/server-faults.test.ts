@@ -135,7 +135,45 @@ describe('a heartbeat that counts', () => {
     expect(Math.abs(Date.parse(String(worker['last_seen'])) - Date.now())).toBeLessThan(60_000);
     await expectNeighbourAsBefore();
   });
+
+  test('one whose body comes in pieces, and one whose length is not said', async () => {
+    const body = JSON.stringify({ cpu: 61, mem: 2, version: 'v1.2.3' });
+    const chunked = head(0).replace('Content-Length: 0', 'Transfer-Encoding: chunked');
+    const pieces = [head(body.length), body.slice(0, 9), body.slice(9)];
+    expect(await inPieces(pieces)).toMatch(/^HTTP\/1\.1 200 .*"need_update":false/s);
+    expect(await server.worker(2)).toMatchObject({ cpu_percent: 61 });
+    const text = body.replace('61', '62');
+    expect(
+      await inPieces([
+        chunked,
+        `5\r\n${text.slice(0, 5)}\r\n`,
+        `${(text.length - 5).toString(16)}\r\n${text.slice(5)}\r\n0\r\n\r\n`,
+      ]),
+    ).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await server.worker(2)).toMatchObject({ cpu_percent: 62 });
+    await expectNeighbourAsBefore();
+  });
 });
+
+/** Sends one piece after the other, each when the one before has arrived, and returns the beginning of the answer. */
+function inPieces(pieces: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(server.port, '127.0.0.1');
+    socket.setNoDelay(true);
+    socket.once('data', (chunk) => {
+      resolve(chunk.toString());
+      socket.destroy();
+    });
+    socket.once('error', reject);
+    void (async () => {
+      for (const piece of pieces) {
+        await new Promise((sent) => socket.write(piece, sent));
+        // The server's turn: it reads before the next piece is there.
+        expect((await server.call('/livez')).status).toBe(200);
+      }
+    })().catch(reject);
+  });
+}
 
 describe('who may beat', () => {
   test.each<[string, string, RequestInit, number]>([
