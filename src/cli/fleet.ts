@@ -6,7 +6,10 @@ export function declareFleet({ t, heading, group }: Declare): void {
   const { command } = group('worker', { en: 'hosts that run tasks, over SSH', zh: '通过 SSH 管理执行任务的主机' });
   command(
     'add <destination>',
-    { en: 'add a host: [user@]host[:port]', zh: '添加主机:[用户@]主机[:端口]' },
+    {
+      en: 'add a host: [user@]host[:port], or a name out of ~/.ssh/config',
+      zh: '添加主机:[用户@]主机[:端口],或 ~/.ssh/config 中的名称',
+    },
     async () => (await import('../commands/worker-add.ts')).workerAddCommand,
     (
       [destination = ''],

@@ -30,6 +30,7 @@ import { hostKeyDiffers } from '../effects/transport.ts';
 import { localWorkerName, readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { agentSpecFor } from '../observe/agent-spec.ts';
+import { placeOf } from '../observe/ssh-place.ts';
 import { readInstalled, type Installed } from '../observe/worker-images.ts';
 import { observeWorkers } from '../observe/workers.ts';
 import { checkHost, installDocker, pullOnWorker, swapAgent } from '../plan/fleet.ts';
@@ -75,9 +76,12 @@ async function propose(
 ): Promise<Proposal> {
   const inventory = await readInventory(project);
   const installed = options.bootstrap === false ? null : await readInstalled(project);
-  const place = await placeOf(options);
+  const key = options.identity === undefined ? null : resolve(options.identity);
+  if (key !== null) await requireKey(key);
+  const place = placeOf(options.destination, key, options.jump);
   const existing = workerAt(inventory, place);
-  const name = existing?.name ?? (await freeName(project, inventory, options.name, place.host));
+  const typed = parseDestination(options.destination).host;
+  const name = existing?.name ?? (await freeName(project, inventory, options.name, typed));
   const way = await pinnedWay(session, inventory, name, existing?.jumps ?? place.jumps, ring);
   const asked: Worker = { ...(existing ?? { ...place, id: nextId(inventory), name, hostKey: null }), jumps: way };
   const worker = { ...asked, hostKey: await shownKey(asked, ring) };
@@ -147,19 +151,6 @@ function questionFor(worker: Worker & { readonly hostKey: string }): Text {
     en: `${worker.host} shows the host key ${shown}. Is it the right one, and shall this be done?`,
     zh: `${worker.host} 出示的主机密钥为 ${shown}。确认无误并执行以上计划吗?`,
   };
-}
-
-/** Where to go and how, from what was typed. Throws BAD_INPUT (exit 2). */
-async function placeOf({ destination, identity, jump }: WorkerAddOptions): Promise<Endpoint & Pick<Worker, 'jumps'>> {
-  const key = identity === undefined ? null : resolve(identity);
-  if (key !== null) await requireKey(key);
-  const jumps = jump === undefined ? [] : jump.split(',').map((each) => endpointOf(each.trim(), null));
-  return { ...endpointOf(destination, key), jumps };
-}
-
-function endpointOf(text: string, identity: string | null): Endpoint {
-  const { user, host, port } = parseDestination(text);
-  return { host, port: port ?? 22, user: user ?? 'root', identity, hostKey: null };
 }
 
 async function requireKey(path: string): Promise<void> {

@@ -75,8 +75,13 @@ export function expandIdentity(
   facts: { readonly home: string; readonly localUser: string; readonly host: string; readonly user: string },
 ): string | null {
   const values: Record<string, string> = { '%': '%', d: facts.home, u: facts.localUser, h: facts.host, r: facts.user };
-  if (/%(?![%duhr])|\$\{/.test(path)) return null;
-  const expanded = path.replace(/%(.)/g, (_token, name: string) => values[name] ?? '');
+  let known = !path.includes('${');
+  const expanded = path.replace(/%(.?)/g, (_token, name: string) => {
+    const value = values[name];
+    known &&= value !== undefined;
+    return value ?? '';
+  });
+  if (!known) return null;
   return expanded.startsWith('~/') ? `${facts.home}${expanded.slice(1)}` : expanded;
 }
 

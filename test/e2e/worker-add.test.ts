@@ -114,6 +114,37 @@ describe('worker add', () => {
     expect(document(await xingrin('--json', 'worker', 'list')).data['workers']).toHaveLength(2);
   });
 
+  test('takes a name of ~/.ssh/config with all that it stands for, the way there included', async () => {
+    const other = await projectFolder('by-name');
+    const home = join(rig.folder, 'home-with-config');
+    await mkdir(join(home, '.ssh'), { recursive: true });
+    const outer = `Host outer\n  HostName ${w1.address}\n  IdentityFile ${w1.identity}\n`;
+    const inner = `Host inner\n  HostName ${w2.address}\n  IdentityFile ${w2.identity}\n  ProxyJump outer\n`;
+    await writeFile(join(home, '.ssh', 'config'), `${inner}${outer}Host *\n  User root\n`);
+    const withConfig = { env: { HOME: home } };
+    const added = await rig.xingrin(
+      ['-C', other, '--yes', '--json', 'worker', 'add', 'inner', '--no-bootstrap'],
+      withConfig,
+    );
+    expect(document(added)).toMatchObject({
+      exitCode: 0,
+      data: {
+        worker: {
+          name: 'inner',
+          host: w2.address,
+          user: 'root',
+          hostKey: w2.hostKey,
+          jumps: [{ host: w1.address, user: 'root', identity: w1.identity, hostKey: w1.hostKey }],
+        },
+      },
+    });
+    // Whoever comes next needs that file no more.
+    const ran = await rig.xingrin(['-C', other, 'worker', 'exec', '--', 'hostname']);
+    expect(ran).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('w2') });
+    const again = await rig.xingrin(['-C', other, 'worker', 'add', 'inner', '--no-bootstrap'], withConfig);
+    expect(again).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('already') });
+  });
+
   test('refuses a host that shows another key than the pinned one', async () => {
     await w2.changeHostKey();
     const again = await xingrin('--yes', '--json', 'worker', 'add', w2.destination, '--no-bootstrap');
