@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fail, UserError } from '../domain/errors.ts';
 import { leastLoaded, notYetShown } from '../domain/schedule.ts';
 import { formatTaskRecord, type TaskRecord } from '../domain/task.ts';
-import { holdFileLock } from '../effects/file-lock.ts';
+import { holdFileLock, type HeldLock } from '../effects/file-lock.ts';
 import { createFileAtomic, makeFolder, writeFileAtomic } from '../effects/files.ts';
 import type { Machine } from '../effects/machine.ts';
 import type { Placing, Skipped } from '../observe/loads.ts';
@@ -53,6 +53,8 @@ export interface Placement {
   readonly recordFor: (machine: Machine) => TaskRecord;
   /** Told of machines that would have been taken, but do not answer. */
   readonly onSkipped: (skipped: Skipped) => void;
+  /** Waits for our turn to choose; null if others do not get done. Absent: among all that run on this machine. */
+  readonly turn?: () => Promise<HeldLock | null>;
 }
 
 /**
@@ -83,11 +85,11 @@ const CHOICE_LIMIT = 60;
 
 /** Nobody else may choose meanwhile: whether a machine answers is found out elsewhere. */
 async function recordIfAnswered(
-  { state, placings, recordFor }: Placement,
+  { state, placings, recordFor, turn }: Placement,
   answered: ReadonlySet<Machine>,
 ): Promise<Placed | { readonly machine: Machine } | null> {
   await makeFolder(recordsFolder(state), 0o700);
-  const held = await holdFileLock(join(recordsFolder(state), '.lock'), CHOICE_LIMIT);
+  const held = await (turn ?? (() => holdFileLock(join(recordsFolder(state), '.lock'), CHOICE_LIMIT)))();
   if (held === null) {
     fail('LOCKED', { en: 'others have been placing tasks for a minute', zh: '其他任务仍在分配中,已等待一分钟' });
   }

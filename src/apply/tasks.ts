@@ -271,3 +271,8 @@ export async function endTask(machine: Machine, id: string, onLost?: TaskFollowe
 }
 
 export const FAILED_START: TaskEnd = { code: COULD_NOT_START, at: null };
+
+/** Whether a machine may have begun a task although it could not be told to, or did not say so. */
+export function isUncertain(error: unknown): boolean {
+  return error instanceof UserError && ['UNREACHABLE', 'TIMEOUT', 'ENGINE_MISSING'].includes(error.code);
+}

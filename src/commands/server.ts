@@ -3,6 +3,7 @@ import { openLog } from '../effects/log.ts';
 import { openProject } from '../observe/project.ts';
 import { serve } from '../server/serve.ts';
 import { readSettings } from '../server/settings.ts';
+import { sshTasks } from '../server/ssh-tasks.ts';
 import { sshUpdater } from '../server/ssh-updater.ts';
 import type { Report, Session } from './session.ts';
 
@@ -12,7 +13,7 @@ export async function serverCommand(session: Session): Promise<Report> {
   const settings = await readSettings(process.env, project);
   const secrets = [settings.agentToken, settings.adminToken, settings.redisUrl ?? ''];
   const log = openLog(secrets, (line) => session.terminal.warn(line.trimEnd()));
-  const serving = await serve({ project, settings, log, updater: sshUpdater(project), tasks: null });
+  const serving = await serve({ project, settings, log, updater: sshUpdater(project), tasks: sshTasks(project, log) });
   if (!session.signal.aborted) {
     await new Promise<void>((resolve) => session.signal.addEventListener('abort', () => resolve(), { once: true }));
   }

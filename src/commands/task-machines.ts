@@ -1,23 +1,14 @@
 import { fail } from '../domain/errors.ts';
-import { findWorker, MAIN_ID } from '../domain/inventory.ts';
 import type { TaskRecord } from '../domain/task.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Text } from '../domain/text.ts';
 import { openFleet } from '../effects/fleet.ts';
-import { localConnection } from '../effects/local-host.ts';
 import type { Machine } from '../effects/machine.ts';
-import { localWorkerName, readInventory } from '../observe/inventory.ts';
+import { machinesOf, type Machines } from '../observe/machines.ts';
 import type { Project } from '../observe/project.ts';
 import { readTaskRecord } from '../observe/tasks.ts';
 import type { Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
-
-/** Every host that can run tasks: the main server itself, then the inventory's. */
-export interface Machines {
-  readonly all: readonly Machine[];
-  /** By name, id or host. Throws USAGE (exit 2) if there is none. */
-  named(wanted: string): Machine;
-}
 
 /** Runs `work` with the ways to all machines, which are closed afterwards. */
 export async function withMachines<T>(
@@ -25,22 +16,9 @@ export async function withMachines<T>(
   project: Project,
   work: (machines: Machines) => Promise<T>,
 ): Promise<T> {
-  const [inventory, name] = await Promise.all([readInventory(project), localWorkerName(project)]);
   const fleet = openFleet(keyRingOf(session, project));
-  const here: Machine = { id: MAIN_ID, name, connect: async () => localConnection(name) };
-  const remote = inventory.workers.map((worker): Machine => {
-    return { id: worker.id, name: worker.name, connect: () => fleet.connect(worker) };
-  });
-  const all = [here, ...remote];
   try {
-    return await work({
-      all,
-      named(wanted) {
-        if (wanted.normalize('NFC') === name || wanted === String(MAIN_ID)) return here;
-        const { id } = findWorker(inventory, wanted);
-        return remote.find((machine) => machine.id === id) ?? here;
-      },
-    });
+    return await work(await machinesOf(project, fleet));
   } finally {
     await fleet.close();
   }

@@ -7,29 +7,28 @@ import {
   updateRecord,
   type Placed,
 } from '../apply/task-records.ts';
-import { endTask, FAILED_START, followTask, placeTask, type TaskFollower } from '../apply/tasks.ts';
-import { isDevelopmentExecutor } from '../domain/development.ts';
-import { parseEnvFile } from '../domain/env-file.ts';
-import { MAIN_ID } from '../domain/inventory.ts';
+import { endTask, FAILED_START, followTask, isUncertain, placeTask, type TaskFollower } from '../apply/tasks.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import {
   newTaskId,
+  newTaskRecord,
   parseTaskId,
   parseVariables,
   type TaskEnd,
   type TaskRecord,
   type Variable,
 } from '../domain/task.ts';
-import { readText } from '../effects/files.ts';
 import type { Machine } from '../effects/machine.ts';
-import { composeProjectName, taskExecutorImage } from '../observe/deployment.ts';
-import { askLoads, type Skipped } from '../observe/loads.ts';
+import { composeProjectName } from '../observe/deployment.ts';
+import { askLoads, type Placing, type Skipped } from '../observe/loads.ts';
+import { heardPlacings } from '../observe/heard-workers.ts';
+import { machinesFor, taskImage, type Machines } from '../observe/machines.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { readTaskRecords, type Task } from '../observe/tasks.ts';
 import { taskData } from '../ui/tasks.ts';
 import { recoverIfInterrupted } from './recover.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
-import { whyNot, withMachines, type Machines } from './task-machines.ts';
+import { whyNot, withMachines } from './task-machines.ts';
 import { openOutput, type Output } from './task-output.ts';
 
 export interface TaskRunOptions {
@@ -47,64 +46,17 @@ export async function taskRunCommand(session: Session, options: TaskRunOptions):
     options.id === undefined ? newTaskId(session.now(), randomBytes(3).toString('hex')) : parseTaskId(options.id);
   const project = await openProject(session.globals.project);
   await recoverIfInterrupted(session, project, 'task run');
-  const image = await imageOf(project);
+  const image = await taskImage(project);
   return withMachines(session, project, async (machines) => {
     const composeProject = await composeProjectName(project);
-    const recordFor = (machine: Machine): TaskRecord => ({
-      schema: 'xingrin-task/v1',
-      id,
-      mark: randomBytes(8).toString('hex'),
-      project: composeProject,
-      worker: { id: machine.id, name: machine.name },
-      image,
-      args: [...options.args],
-      sent: session.now().toISOString(),
-      started: null,
-      end: null,
-    });
-    const placed = await place(session, project, withImage(machines, image), options.worker, recordFor);
+    const recordFor = (machine: Machine): TaskRecord => {
+      const spec = { id, mark: randomBytes(8).toString('hex'), project: composeProject, image, args: options.args };
+      return newTaskRecord(spec, machine, session.now());
+    };
+    const placed = await place(session, project, machinesFor(machines, image), options.worker, recordFor);
     if (session.globals.dryRun) return planned(session, placed.record);
     return run(session, project, placed, variables, options.detach === true);
   });
-}
-
-/** What development mode built is on the main server only: no other machine could run it. */
-function withImage(machines: Machines, image: string): Machines {
-  if (!isDevelopmentExecutor(image)) return machines;
-  return {
-    all: machines.all.filter(({ id }) => id === MAIN_ID),
-    named(wanted) {
-      const machine = machines.named(wanted);
-      if (machine.id === MAIN_ID) return machine;
-      return fail(
-        'PRECONDITION',
-        {
-          en: `${image} was built here by development mode: ${machine.name} cannot have it`,
-          zh: `${image} 由开发模式在本机构建:${machine.name} 上没有该镜像`,
-        },
-        {
-          hint: {
-            en: 'run it here, or leave the mode: xingrin dev down',
-            zh: '请在本机运行,或退出开发模式:xingrin dev down',
-          },
-        },
-      );
-    },
-  };
-}
-
-async function imageOf(project: Project): Promise<string> {
-  const text = await readText(project.envFile);
-  const image = text === null ? null : taskExecutorImage(project, parseEnvFile(text, project.envFile));
-  if (image !== null) return image;
-  return fail(
-    'PRECONDITION',
-    {
-      en: 'no image is set for tasks: neither TASK_EXECUTOR_IMAGE nor IMAGE_TAG in docker/.env',
-      zh: '未设置任务镜像:docker/.env 中既没有 TASK_EXECUTOR_IMAGE 也没有 IMAGE_TAG',
-    },
-    { hint: { en: 'xingrin install', zh: 'xingrin install' } },
-  );
 }
 
 /** Finds a machine and writes down that it gets the task; in a dry run nothing is written. */
@@ -123,9 +75,7 @@ async function place(
     if (!dryRun) await recordTask(project.state, record);
     return { machine, record };
   }
-  if (machines.all.length > 1) session.terminal.say(session.terminal.text(ASKED));
-  const { placings, skipped } = await askLoads(machines.all, session.now);
-  for (const each of skipped) skip(session, each);
+  const placings = await placingsOf(session, project, machines);
   const placed = dryRun
     ? wouldPlace(chooseMachine(placings, await readTaskRecords(project.state)), recordFor)
     : await recordOnLeastLoaded({
@@ -142,13 +92,26 @@ async function place(
   );
 }
 
+/** How busy everybody is: as the control plane has heard it, or, where that does not answer, as each says itself. */
+async function placingsOf(session: Session, project: Project, { all }: Machines): Promise<readonly Placing[]> {
+  const { terminal, now } = session;
+  if (all.length > 1) {
+    const heard = await heardPlacings(project, all, terminal.language);
+    if (heard !== null) return heard;
+    terminal.say(terminal.text(ASKED));
+  }
+  const { placings, skipped } = await askLoads(all, now);
+  for (const each of skipped) skip(session, each);
+  return placings;
+}
+
 function wouldPlace(machine: Machine | null, recordFor: (machine: Machine) => TaskRecord): Placed | null {
   return machine === null ? null : { machine, record: recordFor(machine) };
 }
 
 const ASKED = {
-  en: 'asking every worker itself how busy it is',
-  zh: '正在逐台询问各 worker 的负载',
+  en: 'the control plane does not answer: asking every worker itself how busy it is',
+  zh: '控制面没有响应:正在逐台询问各 worker 的负载',
 };
 
 function skip(session: Session, { machine, error }: Skipped): void {
@@ -260,11 +223,6 @@ async function update(
     session.warn(whyNot(error));
     return { ...record, ...news };
   }
-}
-
-/** Whether the machine may have begun all the same. */
-function isUncertain(error: unknown): boolean {
-  return error instanceof UserError && ['UNREACHABLE', 'TIMEOUT', 'ENGINE_MISSING'].includes(error.code);
 }
 
 function lost(session: Session, machine: Machine, error: UserError): void {

@@ -56,6 +56,22 @@ const record = z.object({
 export type TaskRecord = z.infer<typeof record>;
 export type TaskEnd = z.infer<typeof end>;
 
+/** What is written down before a worker gets a task. */
+export function newTaskRecord(spec: TaskSpec, { id, name }: TaskWorker, now: Date): TaskRecord {
+  return {
+    schema: 'xingrin-task/v1',
+    id: spec.id,
+    mark: spec.mark,
+    project: spec.project,
+    worker: { id, name },
+    image: spec.image,
+    args: [...spec.args],
+    sent: now.toISOString(),
+    started: null,
+    end: null,
+  };
+}
+
 export function parseTaskRecord(text: string): TaskRecord | null {
   try {
     return record.parse(JSON.parse(text));

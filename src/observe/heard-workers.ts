@@ -8,7 +8,9 @@ import { readText } from '../effects/files.ts';
 import { enter } from '../effects/front-door.ts';
 import type { Worker } from '../domain/inventory.ts';
 import type { KeyRing } from '../effects/key-ring.ts';
+import type { Machine } from '../effects/machine.ts';
 import { readInventory } from './inventory.ts';
+import type { Placing } from './loads.ts';
 import type { Project } from './project.ts';
 import { readInstalled, type Installed } from './worker-images.ts';
 import { observeWorkers, type WorkerView } from './workers.ts';
@@ -76,6 +78,30 @@ export async function observeFleet(
   const [{ workers }, installed] = await Promise.all([readInventory(project), installedOrNull(project)]);
   const views = await observeWorkers(among ?? workers, ring, installed);
   return { workers: views.map(askedWorker), source: 'ssh' };
+}
+
+/**
+ * How busy these machines are, as the control plane has heard it; null if it does not answer. One that it does not hear is not known to be
+ * busy: it comes after all others, and is asked itself before it gets a task, as everybody is.
+ */
+export async function heardPlacings(
+  project: Project,
+  machines: readonly Machine[],
+  language: Language,
+): Promise<readonly Placing[] | null> {
+  const heard = await hearControlPlane(project, language);
+  if (heard === null) return null;
+  const byId = new Map(heard.map((worker) => [worker.id, worker]));
+  return machines.map((machine) => {
+    const { status, cpu, memory, lastSeen } = byId.get(machine.id) ?? {};
+    const known = status !== 'offline' && typeof cpu === 'number' && typeof memory === 'number';
+    return {
+      machine,
+      load: known ? { cpu, memory } : null,
+      measured: new Date(lastSeen ?? 0),
+      answered: false,
+    };
+  });
 }
 
 async function installedOrNull(project: Project): Promise<Installed | null> {

@@ -25,7 +25,7 @@ import {
 } from './schemas.ts';
 import { StoreAway, type Store } from './store.ts';
 import { taskRequest, taskView, type TaskRunner } from './task-runner.ts';
-import { viewOf } from './views.ts';
+import { heardLoad, viewOf } from './views.ts';
 
 const HEADER_LIMIT = 16 * 1024;
 /** Milliseconds for a request's header, and for all of it. */
@@ -205,7 +205,7 @@ export async function makeApp(options: AppOptions): Promise<App> {
       audience: 'admin',
       body: taskRequest,
       answer: taskView,
-      handle: (request) => tasks().start(readBody(taskRequest, request.body)),
+      handle: (request) => tasks().start(readBody(taskRequest, request.body), roster.all().map(heardLoad)),
     },
     {
       method: 'GET',

@@ -4,6 +4,7 @@ import { openLog } from '../effects/log.ts';
 import { openProject } from '../observe/project.ts';
 import { serve } from './serve.ts';
 import { readSettings } from './settings.ts';
+import { sshTasks } from './ssh-tasks.ts';
 import { sshUpdater } from './ssh-updater.ts';
 
 /**
@@ -21,7 +22,13 @@ async function run(): Promise<void> {
     const project = await openProject(PROJECT);
     const settings = await readSettings(process.env, project);
     const log = openLog([settings.agentToken, settings.adminToken, settings.redisUrl ?? ''], say);
-    const serving = await serve({ project, settings, log, updater: sshUpdater(project), tasks: null });
+    const serving = await serve({
+      project,
+      settings,
+      log,
+      updater: sshUpdater(project),
+      tasks: sshTasks(project, log),
+    });
     const end = (signal: string): void => {
       log.info('ending', { reason: signal });
       void serving.close().finally(() => process.exit(0));

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { Load } from '../domain/schedule.ts';
 
 /** A task to run: the words that go to the task image. */
 export const taskRequest = z
   .strictObject({
     args: z.array(z.string().max(32_768)).min(1).max(1_000),
-    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).optional(),
+    env: z.record(z.string().max(255), z.string().max(32_768)).optional(),
     worker: z.string().max(64).optional().describe('the name of a worker; the least loaded one if absent'),
   })
   .meta({ id: 'TaskRequest' });
@@ -21,10 +22,18 @@ export const taskView = z
   .meta({ id: 'Task' });
 export type TaskView = z.infer<typeof taskView>;
 
-/** Runs tasks on workers and follows them. */
+/** How busy a worker is, as it was last heard. */
+export interface HeardLoad {
+  readonly id: number;
+  /** Null if it is not known. */
+  readonly load: Load | null;
+  readonly measured: Date;
+}
+
+/** Runs tasks on workers and follows them. What it throws for its caller is a refusal. */
 export interface TaskRunner {
-  /** Begins a task; resolves when it has started. */
-  start(request: TaskRequest): Promise<TaskView>;
+  /** Resolves when a worker was found for the task, and that is written down; to start it there may take longer. */
+  start(request: TaskRequest, heard: readonly HeardLoad[]): Promise<TaskView>;
   list(): Promise<readonly TaskView[]>;
   /** Null if there is no such task. */
   find(id: string): Promise<TaskView | null>;

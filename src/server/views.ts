@@ -2,6 +2,7 @@ import type { Language } from '../domain/text.ts';
 import { LOCAL_ID, stateOf, type Entry } from './roster.ts';
 import type { WorkerView } from './schemas.ts';
 import type { FleetEvent } from './store.ts';
+import type { HeardLoad } from './task-runner.ts';
 
 /** A worker as the API shows it. */
 export function viewOf(entry: Entry, language: Language): WorkerView {
@@ -18,6 +19,17 @@ export function viewOf(entry: Entry, language: Language): WorkerView {
     memory_percent: beat?.memory ?? null,
     last_seen: beat === null ? null : new Date(beat.at).toISOString(),
     reason: reason === null ? null : reason[language],
+  };
+}
+
+/** How busy a worker said it is; one that has fallen silent may be anything. */
+export function heardLoad(entry: Entry): HeardLoad {
+  const { id, beat } = entry;
+  const silent = beat === null || stateOf(entry).status === 'offline';
+  return {
+    id,
+    load: silent ? null : { cpu: beat.cpu, memory: beat.memory },
+    measured: new Date(beat?.at ?? 0),
   };
 }
 

@@ -154,13 +154,24 @@ describe('the agent', () => {
     expect(door.calls.map(({ path }) => path)).toEqual(['/api/workers/12/heartbeat/', '/api/workers/12/heartbeat/']);
   });
 
-  test('understands a server that speaks as the public one does', async () => {
-    door.answer = ({ path }) =>
-      path.endsWith('/register/')
-        ? [200, { workerId: 41, name: 'w', created: true }]
-        : [200, { status: 'ok', needUpdate: true, serverVersion: 'v9.9.9' }];
-    const { said } = await agent(shells.dash, { AGENT_TOKEN: '', WORKER_NAME: 'w' });
-    await until('a heartbeat', 30_000, () => said().includes('the server runs v9.9.9'));
+  test.each<[string, object, object, string]>([
+    ['the first, without versions', { worker_id: 41, name: 'w', created: true }, { status: 'ok' }, 'as worker 41'],
+    [
+      'a later one, in snake case',
+      { worker_id: 41, name: 'w', created: false },
+      { status: 'ok', need_update: true, server_version: 'v9.9.9' },
+      'the server runs v9.9.9',
+    ],
+    [
+      'a later one, in camel case',
+      { workerId: 41, name: 'w', created: true },
+      { status: 'ok', needUpdate: true, serverVersion: 'v9.9.9' },
+      'the server runs v9.9.9',
+    ],
+  ])('understands a server that speaks as the public one does: %s', async (_generation, registered, accepted, word) => {
+    door.answer = ({ path }) => [200, path.endsWith('/register/') ? registered : accepted];
+    const { said, check } = await agent(shells.dash, { AGENT_TOKEN: '', WORKER_NAME: 'w' });
+    await until('a heartbeat that counts', 30_000, async () => (await check()) === 0 && said().includes(word));
     expect(door.calls[1]?.path).toBe('/api/workers/41/heartbeat/');
     expect(door.calls[1]?.token).toBeUndefined();
   });

@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agentToken } from '../../src/effects/agent-token.ts';
 import { until } from '../../src/effects/clock.ts';
 import type { Engine } from '../../src/sandbox/engine.ts';
 import { openHost, type Host } from './hosts.ts';
@@ -209,6 +210,7 @@ describe('placing', () => {
     const dry = await xingrin(['--dry-run', 'task', 'run', '--id', 'dry', '--', 'true']);
     expect(dry).toMatchObject({ exitCode: 0 });
     expect(dry.stdout).toMatch(/would run busybox:1\.37 on (w1|w2|local)/);
+    expect(dry.stderr).toContain('the control plane does not answer: asking every worker itself');
     expect(await everywhere('dry')).toEqual([]);
   });
 
@@ -290,6 +292,106 @@ describe('placing', () => {
       expect((await readdir(join(state, 'tasks'))).filter((name) => name.endsWith('.json'))).toEqual([]);
     } finally {
       await rig.must(['umount', state]);
+    }
+  });
+});
+
+describe('over HTTP', () => {
+  type Body = Record<'id' | 'worker', string> & { tasks: unknown[]; error: { field?: string } } & Record<
+      string,
+      unknown
+    >;
+  const [ADMIN, AGENTS] = ['admin-of-the-tasks', 'secret-of-the-agents'];
+  let child: ReturnType<typeof begin>;
+  let url: string;
+  beforeAll(async () => {
+    child = begin(['server'], { PORT: '0', ADMIN_TOKEN: ADMIN, AGENT_TOKEN: AGENTS });
+    let log = '';
+    child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    await until('the server', LIMIT, () => /"serving","port":\d+/.test(log));
+    url = `http://127.0.0.1:${/"serving","port":(\d+)/.exec(log)?.[1]}`;
+  });
+  afterAll(async () => {
+    child?.kill('SIGTERM');
+    await child;
+  });
+
+  async function call(path: string, body?: unknown, token = ADMIN): Promise<{ status: number; body: Body }> {
+    const given = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+    const answer = await fetch(url + path, { ...given, headers: { authorization: `Bearer ${token}` } });
+    return { status: answer.status, body: (await answer.json()) as Body };
+  }
+  const beat = (id: number, cpu: number): Promise<{ status: number }> =>
+    call(`/api/workers/${id}/heartbeat/`, { cpu, mem: 10, version: 'v1.0.0' }, agentToken(AGENTS, id));
+  async function ended(id: string): Promise<Record<string, unknown>> {
+    let task: Record<string, unknown> = {};
+    await until(`task ${id} to end`, LIMIT, async () => {
+      ({ body: task } = await call(`/api/tasks/${id}/`));
+      return task['exit_code'] !== null;
+    });
+    return task;
+  }
+
+  test('a task goes to the least loaded as it was heard, and is the same for the command line', async () => {
+    await call('/api/workers/register/', { name: 'local', is_local: true }, AGENTS);
+    for (const [id, cpu] of [
+      [1, 90],
+      [2, 20],
+      [3, 60],
+    ] as const)
+      expect(await beat(id, cpu)).toMatchObject({ status: 200 });
+    const request = { args: [...SHOW, ...HARD], env: { CODE: '42' } };
+    const { status, body } = await call('/api/tasks/', request);
+    expect({ status, body }).toMatchObject({ status: 200, body: { worker: 'w1', status: 'waiting', exit_code: null } });
+    expect(await ended(body.id)).toMatchObject({
+      id: body.id,
+      worker: 'w1',
+      status: 'ended',
+      exit_code: 42,
+      started_at: expect.stringMatching(/^20/),
+    });
+    expect(await xingrin(['task', 'logs', body.id])).toMatchObject({ stdout: shown, stderr: 'told' });
+    const listed = await call('/api/tasks/');
+    expect(listed.body.tasks).toContainEqual(expect.objectContaining({ id: body.id, exit_code: 42 }));
+    // What was sent counts before the next heartbeat shows it.
+    const ids: string[] = [];
+    for (let sent = 0; sent < 6; sent += 1) {
+      const next = await call('/api/tasks/', { args: ['sleep', '1'] });
+      ids.push(next.body.worker);
+    }
+    expect(new Set(ids)).toEqual(new Set(['w1', 'w2']));
+  });
+
+  test('a task for a named worker; what cannot start ends with 125', async () => {
+    const { body } = await call('/api/tasks/', { args: ['/no/such/program'], worker: 'w2' });
+    expect(await ended(body.id)).toMatchObject({ worker: 'w2', status: 'failed', exit_code: 125 });
+  });
+
+  test.each<[string, unknown, string, number, string | undefined]>([
+    ['no words', {}, ADMIN, 400, 'args'],
+    ['what nobody knows', { args: ['true'], image: 'x' }, ADMIN, 400, 'body'],
+    ['a worker that is none', { args: ['true'], worker: 'nobody' }, ADMIN, 400, 'worker'],
+    ['a variable that is none', { args: ['true'], env: { 'A B': '1' } }, ADMIN, 400, 'env'],
+    ["an agent's token", { args: ['true'] }, AGENTS, 401, undefined],
+  ])('%s', async (_what, request, token, status, field) => {
+    const answer = await call('/api/tasks/', request, token);
+    expect(answer).toMatchObject({ status, body: { error: { message: expect.any(String) } } });
+    expect(answer.body.error.field).toBe(field);
+  });
+
+  test.each(['never-heard-of', '..%2f..%2fserver%2fstate', '__proto__'])('task %s: 404', async (id) => {
+    expect(await call(`/api/tasks/${id}/`)).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+  });
+
+  test('a worker that is away: 503, and nobody else is taken in its place', async () => {
+    await w2.freeze();
+    try {
+      expect(await call('/api/tasks/', { args: ['true'], worker: 'w2' })).toMatchObject({
+        status: 503,
+        body: { error: { code: 'UNREACHABLE' } },
+      });
+    } finally {
+      await w2.thaw();
     }
   });
 });
