@@ -1,8 +1,9 @@
 // Bundles the command into dist/: main.cjs, which answers `--version` and `--help` at once, and behind it cli.js with lazily
-// loaded chunks; and server.mjs, the control plane in one file.
+// loaded chunks; server.mjs, the control plane in one file; and the schemas and types of the documents.
 import { spawnSync } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { documentTypes } from './document-types.mjs';
 
 const version = (await readFile('VERSION', 'utf8')).trim();
 
@@ -57,10 +58,23 @@ await build({
   external: ['cpu-features', './crypto/build/Release/sshcrypto.node'],
   banner: REQUIRE,
 });
-for (const language of ['en', 'zh']) {
-  const { stdout, status } = spawnSync(process.execPath, ['bin/xingrin.js', '--help', '--lang', language], {
+for (const language of ['en', 'zh']) await writeFile(`dist/help.${language}.txt`, said('--help', '--lang', language));
+
+// What other programs may rely on: the schema of every document, and types for those who write TypeScript.
+const schemas = JSON.parse(said('schema'));
+await mkdir('dist/schemas');
+for (const [command, schema] of Object.entries(schemas)) {
+  await writeFile(`dist/schemas/${command.replaceAll(' ', '-')}.json`, `${JSON.stringify(schema, null, 2)}\n`);
+}
+await writeFile('dist/schemas/xingrin.yaml.json', `${said('config', 'schema')}\n`);
+await writeFile('dist/documents.d.ts', documentTypes(schemas));
+
+/** What the command that was just built prints. */
+function said(...args) {
+  const { stdout, status } = spawnSync(process.execPath, ['bin/xingrin.js', ...args], {
     encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
   });
-  if (status !== 0) throw new Error(`the help text in ${language} could not be made`);
-  await writeFile(`dist/help.${language}.txt`, stdout);
+  if (status !== 0) throw new Error(`xingrin ${args.join(' ')} failed`);
+  return stdout;
 }

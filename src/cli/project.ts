@@ -23,6 +23,15 @@ export function declareProject({ t, command, heading }: Declare): void {
     (args) => ({ what: args[0] ?? 'show' }),
   ).registeredArguments[0]?.choices(['show', 'schema']);
   command(
+    'schema [words...]',
+    {
+      en: 'print the JSON Schema of what a command says with --json: schema worker list',
+      zh: '打印某命令 --json 文档的 JSON Schema:schema worker list',
+    },
+    async () => (await import('../commands/schema.ts')).schemaCommand,
+    (words) => ({ words }),
+  );
+  command(
     'backup [action] [name]',
     { en: 'keep, list and bring back copies of docker/.env', zh: '备份 docker/.env、列出备份、恢复备份' },
     async () => (await import('../commands/backup.ts')).backupCommand,

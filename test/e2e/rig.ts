@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { BaseImage } from '../../src/sandbox/base-images.ts';
 import type { Engine } from '../../src/sandbox/engine.ts';
+import { checkDocument } from './documents.ts';
 import { openSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 
 /** The built command. */
@@ -85,7 +86,11 @@ function assemble(sandbox: Sandbox, engine: Engine, folder: string, env: Record<
     engine,
     folder,
     env,
-    xingrin: (args, options) => run([process.execPath, ENTRY, ...args], options),
+    async xingrin(args, options) {
+      const outcome = await run([process.execPath, ENTRY, ...args], options);
+      if (args.includes('--json')) await checkDocument(outcome.stdout);
+      return outcome;
+    },
     docker: (args, options) => run(['docker', ...args], options),
     run,
     must,
