@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { declareCompletion } from './cli/completion.ts';
 import { declareFleet } from './cli/fleet.ts';
-import { declareIn, openProgram, type Call } from './cli/program.ts';
+import { declareIn, openProgram, refuseSecondValues, type Call } from './cli/program.ts';
 import { declareProject } from './cli/project.ts';
 import { declareReleasing } from './cli/releasing.ts';
 import { declareStack } from './cli/stack.ts';
@@ -9,6 +9,7 @@ import { declareTasks } from './cli/task.ts';
 import type { Globals } from './commands/session.ts';
 import { UserError } from './domain/errors.ts';
 import type { Language } from './domain/text.ts';
+import { usageError } from './cli/usage.ts';
 import { languageWanted } from './language.ts';
 import { survivePipes, type TerminalOptions } from './effects/terminal.ts';
 
@@ -22,6 +23,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const declare = declareIn(program, language, (asked) => (call = asked));
   for (const part of [declareReleasing, declareStack, declareFleet, declareTasks, declareProject, declareCompletion])
     part(declare);
+  refuseSecondValues(program);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -55,12 +57,6 @@ function terminalOf(flags: Record<string, unknown>, lang: Language): TerminalOpt
   };
 }
 
-function usageError(words: string, cause: CommanderError): UserError {
-  const message = words.replace(/^error: /, '').trim();
-  const hint = { en: 'xingrin --help', zh: 'xingrin --help' };
-  return new UserError('USAGE', { en: message, zh: message }, { hint, cause });
-}
-
 /** `-v1.2.3` is read as flags of one letter each; it was meant as a version, and is none. Null if it is not about that. */
 async function mistakenVersion(error: CommanderError, argv: readonly string[]): Promise<UserError | null> {
   const version = argv.find((word) => /^-v\d/.test(word));
@@ -89,7 +85,7 @@ async function reportUsage(
     return 2;
   }
   const { reportFailure } = await import('./commands/run-command.ts');
-  const usage = (await mistakenVersion(error, argv)) ?? usageError(words, error);
+  const usage = (await mistakenVersion(error, argv)) ?? usageError(error, words);
   const json = (argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv).includes('--json');
   return reportFailure('xingrin', usage, {
     lang: language,

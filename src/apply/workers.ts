@@ -9,6 +9,7 @@ import { ensureProjectKey, readPublicKey } from '../effects/project-key.ts';
 import type { Connection, ExecResult } from '../effects/transport.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
+import { backUp } from './backups.ts';
 import { unattendedRing } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
 
@@ -80,9 +81,10 @@ export function workerExecutors(project: Project, access: WorkerAccess = unatten
   };
 }
 
-/** Writes the inventory whole, for its owner's eyes only. Throws BAD_CONFIG (exit 2) rather than writing one that cannot be read. */
+/** Writes the inventory whole, for its owner's eyes only, after a backup of what it said. Throws BAD_CONFIG (exit 2) rather than writing one that cannot be read. */
 export async function writeInventory(project: Project, text: string): Promise<void> {
   parseInventory(text, project.inventoryFile);
+  await backUp(project, 'inventory', new Date());
   await writeFileAtomic(project.inventoryFile, text, { mode: 0o600 });
 }
 

@@ -1,6 +1,8 @@
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import type { Report, Session } from '../commands/session.ts';
 import type { Language, Text } from '../domain/text.ts';
+import { wrapped } from '../ui/layout.ts';
+import { narrowItem } from './narrow.ts';
 
 /** A command that was asked for: it runs after the whole command line has been understood. */
 export interface Call {
@@ -60,6 +62,11 @@ export function openProgram(language: Language, complaints: string[]): Command {
     )
     .configureHelp({
       showGlobalOptions: true,
+      formatItem(term, width, description, helper) {
+        const narrow = narrowItem(term, description, helper);
+        return narrow ?? Help.prototype.formatItem.call(helper, term, width, description, helper);
+      },
+      boxWrap: (text, width) => wrapped(text, width).join('\n'),
       styleTitle: (title) => (language === 'zh' ? (CHINESE_TITLES[title] ?? title) : title),
     })
     .showSuggestionAfterError(true)
@@ -86,6 +93,25 @@ export function declareIn(parent: Command, language: Language, onCall: (call: Ca
     heading: (text) => void parent.commandsGroup(t(text)),
     group: (name, about) => declareIn(parent.command(name).description(t(about)), language, onCall),
   };
+}
+
+/** What {@link CommanderError}s of our own are called. */
+export const GIVEN_TWICE = 'xingrin.givenTwice';
+
+/** A flag that takes one value is not given two: whichever was taken, half of those who type it would have meant the other. */
+export function refuseSecondValues(command: Command): void {
+  for (const option of command.options) {
+    const takesOne = (option.required || option.optional) && !option.variadic;
+    const collects = option.parseArg !== undefined && option.argChoices === undefined;
+    if (!takesOne || collects) continue;
+    let first: string | undefined;
+    command.on(`option:${option.name()}`, (value: string) => {
+      if (first !== undefined && first !== value)
+        throw new CommanderError(2, GIVEN_TWICE, `error: option '${option.flags}' was given twice`);
+      first = value;
+    });
+  }
+  for (const each of command.commands) refuseSecondValues(each);
 }
 
 function nameOf(command: Command): string {

@@ -33,7 +33,10 @@ export function declareProject({ t, command, heading }: Declare): void {
   );
   command(
     'backup [action] [name]',
-    { en: 'keep, list and bring back copies of docker/.env', zh: '备份 docker/.env、列出备份、恢复备份' },
+    {
+      en: 'keep, list and bring back copies of docker/.env and the inventory',
+      zh: '备份 docker/.env 与 worker 清单、列出备份、恢复备份',
+    },
     async () => (await import('../commands/backup.ts')).backupCommand,
     ([action = 'list', name]) => ({ action, ...(name === undefined ? {} : { name }) }),
   ).registeredArguments[0]?.choices(['create', 'list', 'restore']);

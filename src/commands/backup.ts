@@ -1,16 +1,18 @@
 import { join } from 'node:path';
 import { backupExecutors } from '../apply/backups.ts';
 import { bytesText } from '../domain/bytes.ts';
+import type { BackupKind } from '../domain/backup.ts';
 import { parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import { fail, UserError } from '../domain/errors.ts';
+import { parseInventory, type Worker } from '../domain/inventory.ts';
 import { soundsSecret } from '../domain/redact.ts';
 import { nearest } from '../domain/suggest.ts';
 import { same } from '../domain/text.ts';
-import { readText } from '../effects/files.ts';
+import { exists, readText } from '../effects/files.ts';
 import { readBackups, type Backup } from '../observe/backups.ts';
 import { imageTagOf } from '../observe/deployment.ts';
 import { openProject, type Project } from '../observe/project.ts';
-import { changedKeys, planBackup, planRestore } from '../plan/backup.ts';
+import { changedKeys, changedWorkers, planBackup, planRestore } from '../plan/backup.ts';
 import { table } from '../ui/layout.ts';
 import { perform, type Proposal } from './perform.ts';
 import { recoverIfInterrupted } from './recover.ts';
@@ -23,7 +25,7 @@ export interface BackupOptions {
   readonly name?: string;
 }
 
-/** Copies of docker/.env: makes one, lists them, brings one back. */
+/** Copies of docker/.env and of the inventory: makes them, lists them, brings one back. */
 export async function backupCommand(session: Session, { action, name }: BackupOptions): Promise<Report> {
   if (name !== undefined && action !== 'restore') {
     fail(
@@ -46,12 +48,16 @@ async function create(session: Session, project: Project): Promise<Report> {
   return perform(agreed, project, 'backup create', async () => {
     const text = await readText(project.envFile);
     if (text === null) refuseWithoutEnv(project);
-    const newest = (await readBackups(project))[0];
+    const kept = (await readBackups(project)).filter(({ current }) => current).map(({ kind }) => kind);
+    const wanted: BackupKind[] = (await exists(project.inventoryFile)) ? ['env', 'inventory'] : ['env'];
     return {
-      plan: planBackup(tagOf(readable(text, project.envFile)), newest?.current === true ? newest.name : null),
+      plan: planBackup(
+        tagOf(readable(text, project.envFile)),
+        wanted.filter((kind) => !kept.includes(kind)),
+      ),
       executors: backupExecutors(project, session.now),
       report: async () => {
-        const made = (await readBackups(project)).find(({ current }) => current);
+        const made = (await readBackups(project)).find(({ kind, current }) => kind === 'env' && current);
         const name = made?.name ?? null;
         return {
           data: { backup: name },
@@ -66,7 +72,7 @@ async function create(session: Session, project: Project): Promise<Report> {
 }
 
 async function proposeRestore(session: Session, project: Project, wanted: string | undefined): Promise<Proposal> {
-  const { name } = choose(await readBackups(project), wanted, project);
+  const { name, kind } = choose(await readBackups(project), wanted, project);
   const path = join(project.backups, name);
   const text = (await readText(path)) ?? '';
   if (text.trim() === '' || text.includes('\ufffd')) {
@@ -76,6 +82,7 @@ async function proposeRestore(session: Session, project: Project, wanted: string
       { hint: { en: 'choose another: xingrin backup list', zh: '请选择其他备份:xingrin backup list' } },
     );
   }
+  if (kind === 'inventory') return proposeInventory(session, project, name, text);
   const kept = parseEnvFile(text, path);
   const to = imageTagOf(kept);
   const presentText = await readText(project.envFile);
@@ -83,7 +90,7 @@ async function proposeRestore(session: Session, project: Project, wanted: string
   const changed = changedKeys(present, kept);
   warnOfSecrets(session, project, changed);
   return {
-    plan: planRestore({ name, from: tagOf(present), to, changed, isCurrent: text === presentText }),
+    plan: planRestore({ name, kind, from: tagOf(present), to, changed, isCurrent: text === presentText }),
     executors: backupExecutors(project, session.now),
     report: async () => ({
       data: { restored: name },
@@ -93,6 +100,37 @@ async function proposeRestore(session: Session, project: Project, wanted: string
       }),
     }),
   };
+}
+
+/** What runs on the hosts is left alone: this is only about who is declared. */
+async function proposeInventory(session: Session, project: Project, name: string, text: string): Promise<Proposal> {
+  const named = ({ name: own }: { readonly name: string }): string => own;
+  const after = parseInventory(text, join(project.backups, name)).workers.map(named);
+  const presentText = await readText(project.inventoryFile);
+  const before = presentText === null ? [] : workersIn(presentText, project.inventoryFile).map(named);
+  const isCurrent = text === presentText;
+  const changed = changedWorkers(before, after);
+  return {
+    plan: planRestore({ name, kind: 'inventory', from: null, to: null, changed, isCurrent }),
+    executors: backupExecutors(project, session.now),
+    report: async () => ({
+      data: { restored: name },
+      text: session.terminal.text({
+        en: 'the inventory is back, ids that were given since stay given; see: xingrin worker list',
+        zh: '清单已恢复,此后分配过的 ID 不会再次分配;查看:xingrin worker list',
+      }),
+    }),
+  };
+}
+
+/** A damaged inventory declares nobody: that is what backups are for. */
+function workersIn(text: string, path: string): readonly Worker[] {
+  try {
+    return parseInventory(text, path).workers;
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 /** A database was made with its password: an older one locks everybody out. */
@@ -108,7 +146,7 @@ function warnOfSecrets(session: Session, project: Project, changed: readonly str
 function choose(backups: readonly Backup[], wanted: string | undefined, project: Project): Backup {
   const found =
     wanted === undefined
-      ? backups.find(({ readable: sound, current }) => sound && !current)
+      ? backups.find(({ kind, readable: sound, current }) => kind === 'env' && sound && !current)
       : backups.find(({ name }) => name === wanted);
   if (found !== undefined) return found;
   if (wanted === undefined) {
@@ -139,12 +177,12 @@ function list({ terminal, paint }: Session, backups: readonly Backup[]): Report 
   const data = { backups: backups.map((backup) => ({ ...backup })) };
   if (backups.length === 0) return { data, text: terminal.text({ en: 'there are no backups yet', zh: '还没有备份' }) };
   const zh = terminal.language === 'zh';
-  const head = zh ? ['名称', '时间', '大小', 'IMAGE_TAG'] : ['NAME', 'WHEN', 'SIZE', 'IMAGE_TAG'];
-  const rows = backups.map(({ name, at, bytes, imageTag, readable: sound, current }) => [
+  const head = zh ? ['名称', '时间', '大小', '内容'] : ['NAME', 'WHEN', 'SIZE', 'HOLDS'];
+  const rows = backups.map(({ name, at, bytes, imageTag, workers, readable: sound, current }) => [
     name,
     at.replace('T', ' ').slice(0, 19),
     bytesText(bytes),
-    sound ? (imageTag ?? '-') : paint.bad(zh ? '无法读取' : 'unreadable'),
+    sound ? (workers === null ? (imageTag ?? '-') : `${workers} worker`) : paint.bad(zh ? '无法读取' : 'unreadable'),
     current ? paint.good(zh ? '与当前相同' : 'as now') : '',
   ]);
   return { data, text: table([head.map(paint.dim), ...rows]) };

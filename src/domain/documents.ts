@@ -91,9 +91,11 @@ const deployment = z.strictObject({
 });
 const backup = z.strictObject({
   name: text,
+  kind: z.enum(['env', 'inventory']),
   at: moment,
   bytes: z.int(),
   imageTag: maybe,
+  workers: z.int().nullable(),
   readable: z.boolean(),
   current: z.boolean(),
 });

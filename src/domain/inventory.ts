@@ -120,6 +120,21 @@ export function withWorker(text: string | null, entry: Worker): string {
   return document.toString({ lineWidth: 0 });
 }
 
+/** The inventory's text, in which ids up to this one count as given. */
+export function withLastId(text: string, id: number): string {
+  const document = open(text);
+  const highest = Math.max(id, highestIdIn(text));
+  if (document.get('lastId') === highest) return text;
+  document.set('lastId', highest);
+  return document.toString({ lineWidth: 0 });
+}
+
+/** The highest id that stands anywhere in an inventory, be it damaged. */
+export function highestIdIn(text: string): number {
+  const ids = [...text.matchAll(/^[\s-]*(?:id|lastId): *(\d{1,9}) *$/gm)].map((match) => Number(match[1]));
+  return Math.max(0, ...ids);
+}
+
 /** The inventory's text without the worker of this id. */
 export function withoutWorker(text: string | null, id: number): string {
   const document = open(text);
