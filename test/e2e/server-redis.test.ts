@@ -169,4 +169,38 @@ describe.concurrent('two servers on one Redis', () => {
       for (const server of [one, other]) await server.beat(3, OLD);
       expect(updater.calls).toHaveLength(2);
     }));
+
+  test('a server that ends over an update: the other goes on with it when the lock has run out, and not before', () =>
+    withRigs(async ({ rig, redis }) => {
+      const [first, second] = [new StrictUpdater(), new StrictUpdater()];
+      const settings = { redisUrl: redis.url };
+      const one = await rig.start(settings, first);
+      await redis.settle();
+      await until('the update', 10_000, async () => {
+        await one.beat(2, OLD);
+        return first.calls.length === 1;
+      });
+      const other = await rig.start(settings, second);
+      first.end(2);
+      await until('the swap', 5_000, () => first.swaps.length === 1);
+      await one.stop();
+      // What was begun over there may still end well: the lock stays.
+      expect(await redis.redis.ttl('agent_update_lock:2')).toBeGreaterThan(30);
+      for (let beats = 0; beats < 10; beats += 1) {
+        await other.beat(2, OLD);
+        await pause(300);
+      }
+      expect(await other.worker(2)).toMatchObject({ status: 'updating' });
+      expect(second.calls).toEqual([]);
+      await redis.redis.pexpire('agent_update_lock:2', 1);
+      await until('the other to go on', 40_000, async () => {
+        await other.beat(2, OLD);
+        return second.calls.length === 1;
+      });
+      expect(await redis.redis.exists('agent_update_lock:2')).toBe(1);
+      second.end(2);
+      await until('the swap', 5_000, () => second.swaps.length === 1);
+      await other.beat(2);
+      expect(await other.worker(2)).toMatchObject({ status: 'online', version: 'v1.2.3' });
+    }));
 });

@@ -27,8 +27,12 @@ export interface ServerRig {
   /** What the servers logged. */
   readonly log: string[];
   start(settings?: Partial<ServerSettings>, updater?: AgentUpdater): Promise<RunningServer>;
-  /** The same as a process of its own: what the image xingrin-server runs. Stopping kills it with -9. */
-  spawn(environment?: Record<string, string>): Promise<RunningServer>;
+  /**
+   * The same as a process of its own: what the image xingrin-server runs. Stopping kills it with -9.
+   *
+   * @param under a program that runs it, with its arguments
+   */
+  spawn(environment?: Record<string, string>, under?: readonly string[]): Promise<RunningServer>;
   close(): Promise<void>;
 }
 
@@ -101,7 +105,7 @@ export async function openServerRig(): Promise<ServerRig> {
         await serving.close();
       });
     },
-    async spawn(environment = {}) {
+    async spawn(environment = {}, under = []) {
       const env = {
         PATH: process.env['PATH'],
         PROJECT: root,
@@ -112,7 +116,8 @@ export async function openServerRig(): Promise<ServerRig> {
         WORKER_NAME: 'local',
         ...environment,
       };
-      const child = spawn(process.execPath, [BUNDLE], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+      const [program = process.execPath, ...args] = [...under, process.execPath, BUNDLE];
+      const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
       processes.add(child);
       const port = await new Promise<number>((resolve, reject) => {
         child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log.slice(-5).join('')}`)));
