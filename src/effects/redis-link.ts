@@ -59,7 +59,10 @@ export class RedisLink {
     const { signal } = this.#closing;
     let told = false;
     while (!signal.aborted) {
-      const [commands, reader] = [connection(this.#url), connection(this.#url)];
+      // The library tells why it hung up here alone; what it rejects with is that it did.
+      let reason: Error | null = null;
+      const note = (error: Error): void => void (reason ??= error);
+      const [commands, reader] = [connection(this.#url, note), connection(this.#url, note)];
       commands.once('close', () => reader.disconnect());
       try {
         await Promise.all([commands.connect(), reader.connect()]);
@@ -71,7 +74,7 @@ export class RedisLink {
         if (!signal.aborted) throw new Error('the connection ended');
       } catch (error) {
         this.#commands = null;
-        if (!told && !signal.aborted) this.#user.lost(error instanceof Error ? error : new Error(String(error)));
+        if (!told && !signal.aborted) this.#user.lost(reason ?? (error as Error));
         told = true;
       } finally {
         this.#commands = null;
@@ -83,7 +86,7 @@ export class RedisLink {
   }
 }
 
-function connection(url: string): Redis {
+function connection(url: string, onError: (error: Error) => void): Redis {
   const redis = new Redis(url, {
     lazyConnect: true,
     // Answers have one form, whatever the server could speak.
@@ -95,7 +98,6 @@ function connection(url: string): Redis {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
   });
-  // What matters arrives as a rejection as well.
-  redis.on('error', () => {});
+  redis.on('error', onError);
   return redis;
 }

@@ -324,6 +324,31 @@ describe('several servers on one Redis', () => {
     clock.close();
   });
 
+  test('a Redis that wants a password gets it, and is named where it is missing or wrong', async () => {
+    await redis.redis.config('SET', 'requirepass', 'hush-hush');
+    try {
+      for (const [login, reason] of [
+        ['', 'NOAUTH'],
+        [':wrong-one@', 'WRONGPASS'],
+      ] as const) {
+        const url = redis.url.replace('redis://', `redis://${login}`);
+        const { store } = await listen(
+          new RedisStore(
+            url,
+            openLog([url], (line) => log.push(line)),
+          ),
+        );
+        expect(store.available()).toBe(false);
+        expect(log.join('')).toContain(reason);
+        expect(log.join('')).not.toContain('wrong-one');
+      }
+      const { store } = await shared(redis.url.replace('redis://', 'redis://:hush-hush@'));
+      expect(await store.lock(2, 'a')).toBe(true);
+    } finally {
+      await redis.redis.config('SET', 'requirepass', '');
+    }
+  });
+
   test('a Redis that is not there yet is waited for', async () => {
     await redis.kill();
     const begin = await listen(
