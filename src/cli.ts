@@ -42,6 +42,7 @@ function globalsOf(flags: Record<string, unknown>): Globals {
     yes: flags['yes'] === true,
     dryRun: flags['dryRun'] === true,
     detailedExitcode: flags['detailedExitcode'] === true,
+    transport: flags['transport'] === 'openssh' ? 'openssh' : 'node',
   };
 }
 

@@ -132,6 +132,9 @@ function globalOptions(t: (text: Text) => string): Option[] {
     new Option('-y, --yes', t({ en: 'answer yes to every question', zh: '对所有询问回答“是”' })),
     new Option('--dry-run', t({ en: 'stop after showing the plan', zh: '只显示计划,不执行' })),
     new Option('--detailed-exitcode', t({ en: 'exit 8 from a dry run with changes', zh: '有待执行的变更时以 8 退出' })),
+    new Option('--transport <kind>', t({ en: 'what makes SSH connections', zh: '建立 SSH 连接的方式' }))
+      .choices(['node', 'openssh'])
+      .default('node'),
     new Option('-v, --verbose', t({ en: 'say more', zh: '输出更多信息' })),
     new Option('-q, --quiet', t({ en: 'say nothing but warnings and errors', zh: '只输出警告和错误' })),
     new Option('--no-color', t({ en: 'no colours', zh: '不使用颜色' })),

@@ -1,4 +1,5 @@
 import type { Text } from '../domain/text.ts';
+import type { TransportKind } from '../effects/key-ring.ts';
 import type { Terminal } from '../effects/terminal.ts';
 import type { Json } from '../plan/plan.ts';
 import type { Palette } from '../ui/colors.ts';
@@ -11,6 +12,8 @@ export interface Globals {
   readonly yes: boolean;
   readonly dryRun: boolean;
   readonly detailedExitcode: boolean;
+  /** What makes SSH connections. */
+  readonly transport: TransportKind;
 }
 
 /** What every command is given: the flags, the terminal, the operator's wish to stop, the time. */

@@ -9,6 +9,7 @@ export function keyRingOf(session: Session, project: Project, password?: string)
   const { terminal, signal } = session;
   return new KeyRing({
     projectKey: projectKeyPath(project.keys),
+    transport: session.globals.transport,
     askPassphrase: async (path) => {
       if (!terminal.interactive) return null;
       return askSecret(terminal.text({ en: `Passphrase of ${path}:`, zh: `密钥 ${path} 的口令:` }), signal);

@@ -1,5 +1,6 @@
 import type { Worker } from '../domain/inventory.ts';
 import { openNodeTransport } from './ssh-node.ts';
+import { openProgramTransport } from './ssh-program.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Connection } from './transport.ts';
 
@@ -11,7 +12,7 @@ export interface Fleet {
 }
 
 export function openFleet(ring: KeyRing): Fleet {
-  const transport = openNodeTransport(ring);
+  const transport = ring.transport === 'openssh' ? openProgramTransport(ring) : openNodeTransport(ring);
   return { connect: (worker) => transport.connect(worker), close: () => transport.close() };
 }
 

@@ -22,7 +22,12 @@ export interface KeyRingOptions {
   readonly password?: string;
   /** False: nothing but what is named here. */
   readonly usual?: boolean;
+  /** What makes the connections; built in if absent. */
+  readonly transport?: TransportKind;
 }
+
+/** Built in, or the `ssh` program, with all that it can do and its configuration says. */
+export type TransportKind = 'node' | 'openssh';
 
 /** What ssh tries where nothing is named. */
 const USUAL_FILES = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
@@ -63,9 +68,23 @@ export class KeyRing {
     return this.#options.password !== undefined;
   }
 
+  /** A password is of use to the built-in transport only. */
+  get transport(): TransportKind {
+    return this.hasPassword ? 'node' : (this.#options.transport ?? 'node');
+  }
+
+  /** Paths of key files for the `ssh` program, which asks its agent and its configuration for others unless `usual` is false. */
+  keyFiles(at: readonly Endpoint[]): { readonly paths: readonly string[]; readonly usual: boolean } {
+    const { projectKey, usual } = this.#options;
+    const named = usual === false ? [] : at.map(({ identity }) => identity);
+    const paths = [projectKey, ...named].filter((path): path is string => path !== null);
+    return { paths: [...new Set(paths)], usual: usual !== false };
+  }
+
   /** The project's key alone, to find out whether a server lets it in. */
   ownOnly(): KeyRing {
-    return new KeyRing({ projectKey: this.#options.projectKey, askPassphrase: async () => null, usual: false });
+    const { projectKey, transport = 'node' } = this.#options;
+    return new KeyRing({ projectKey, askPassphrase: async () => null, usual: false, transport });
   }
 
   async #own(user: string): Promise<Offer[]> {

@@ -1,17 +1,19 @@
-import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NodeSSH, type Config } from 'node-ssh';
 import type { Channel, Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
+import { announced, endProcess } from '../argv/remote-process.ts';
 import { shellCommand } from '../argv/shell-quote.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/inventory.ts';
 import { fingerprint, hostKeyText } from './host-key.ts';
 import type { KeyRing, Offer } from './key-ring.ts';
+import { announcedOutput, collect } from './remote-output.ts';
 import {
   commandTimeout,
   CONNECT_LIMIT,
   hostKeyDiffers,
   hostKeyUnknown,
+  interrupted,
   KEEPALIVE_COUNT,
   KEEPALIVE_INTERVAL,
   loginRefused,
@@ -20,7 +22,6 @@ import {
   type ExecOptions,
   type ExecResult,
   type Host,
-  type Stream,
   type Transport,
 } from './transport.ts';
 
@@ -246,18 +247,24 @@ const SIGNALS: Readonly<Record<string, number>> = {
 };
 
 function execOn(client: Client, host: Host, argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
-  const command = shellCommand(argv);
+  const command = shellCommand(announced(argv));
   return new Promise((resolve, reject) => {
     let channel: ClientChannel | undefined;
     let end: { code: number | null; signal: string | undefined } | undefined;
-    const stop = (error: UserError, signal: string): void => {
-      // A server may have ended the command on a signal, or leave it: then it loses its output.
-      channel?.signal(signal);
+    let stopping = false;
+    const stdout = collect(options, 'stdout');
+    const stderr = collect(options, 'stderr');
+    const announcement = announcedOutput(stdout.take);
+    const stop = async (error: UserError, signal: 'TERM' | 'KILL'): Promise<void> => {
+      if (stopping) return;
+      stopping = true;
+      const pid = announcement.pid();
+      if (pid !== null) await endOver(client, pid, signal);
       channel?.close();
       finish(() => reject(error));
     };
-    const timer = setTimeout(() => stop(commandTimeout(host, argv, options.timeout), 'KILL'), options.timeout);
-    const interrupt = (): void => stop(interrupted(host), 'TERM');
+    const timer = setTimeout(() => void stop(commandTimeout(host, argv, options.timeout), 'KILL'), options.timeout);
+    const interrupt = (): void => void stop(interrupted(host), 'TERM');
     const lost = (): void => finish(() => reject(unreachable(host, 'lost')));
     const finish = (settle: () => void): void => {
       clearTimeout(timer);
@@ -271,13 +278,13 @@ function execOn(client: Client, host: Host, argv: readonly string[], options: Ex
     client.exec(command, (error, opened) => {
       if (error !== undefined) return lost();
       channel = opened;
-      const stdout = collect(options, 'stdout');
-      const stderr = collect(options, 'stderr');
-      opened.on('data', stdout.take);
+      opened.on('data', announcement.take);
       opened.stderr.on('data', stderr.take);
       opened.on('exit', (code: number | null, signal?: string) => (end = { code, signal }));
       opened.on('error', () => {});
       opened.on('close', () => {
+        // Ended because we said so: that is told when it is sure.
+        if (stopping) return;
         if (end === undefined) return lost();
         const code = end.code ?? 128 + (SIGNALS[end.signal?.replace(/^SIG/, '') ?? ''] ?? 15);
         return finish(() => resolve({ code, stdout: stdout.end(), stderr: stderr.end() }));
@@ -287,32 +294,28 @@ function execOn(client: Client, host: Host, argv: readonly string[], options: Ex
   });
 }
 
-/** Puts chunks together, also where one ends in the middle of a character, and tells each line; or passes them on as they are. */
-function collect(options: ExecOptions, stream: Stream): { take: (chunk: Buffer) => void; end: () => string } {
-  const { onLine, onOutput } = options;
-  if (onOutput !== undefined) return { take: (chunk) => onOutput(chunk, stream), end: () => '' };
-  const decoder = new StringDecoder('utf8');
-  let text = '';
-  let told = 0;
-  const tell = (upTo: number): void => {
-    const lines = text.slice(told, upTo).split(/\r?\n|\r/);
-    told = upTo;
-    for (const line of lines) if (line !== '') onLine?.(line);
-  };
-  return {
-    take(chunk) {
-      text += decoder.write(chunk);
-      const last = text.lastIndexOf('\n') + 1;
-      if (onLine !== undefined && last > told) tell(last);
-    },
-    end() {
-      text += decoder.end();
-      if (onLine !== undefined && told < text.length) tell(text.length);
-      return text;
-    },
-  };
-}
+/** Milliseconds for a command over there to be ended, until we go without knowing. */
+const END_LIMIT = 5_000;
 
-function interrupted(host: Host): UserError {
-  return new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' }, { host: host.name });
+/** Ends a command from a session beside it. */
+function endOver(client: Client, pid: string, signal: 'TERM' | 'KILL'): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(resolve, END_LIMIT);
+    const done = (): void => {
+      clearTimeout(late);
+      resolve();
+    };
+    try {
+      client.exec(shellCommand(endProcess(pid, signal)), (error, opened) => {
+        if (error !== undefined) return done();
+        opened.on('close', done);
+        opened.on('error', done);
+        opened.resume();
+        opened.stderr.resume();
+        opened.end();
+      });
+    } catch {
+      done();
+    }
+  });
 }

@@ -184,6 +184,11 @@ export function commandTimeout(host: Pick<Host, 'name'>, argv: readonly string[]
   );
 }
 
+/** The operator, or what stands for one, wanted no more of it. */
+export function interrupted(host: Pick<Host, 'name'>): UserError {
+  return new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' }, { host: host.name });
+}
+
 function sshWords({ host, port, user }: Endpoint): string {
   return `${port === 22 ? '' : `-p ${port} `}${user}@${host}`;
 }

@@ -62,8 +62,8 @@ function onlyBySsh(name: string): never {
   return fail(
     'BAD_INPUT',
     {
-      en: `~/.ssh/config reaches ${name} by a ProxyCommand, which xingrin does not run`,
-      zh: `~/.ssh/config 通过 ProxyCommand 连接 ${name},xingrin 不会执行它`,
+      en: `~/.ssh/config reaches ${name} by a ProxyCommand, which says nothing of the servers on the way`,
+      zh: `~/.ssh/config 通过 ProxyCommand 连接 ${name},无法得知途经的服务器`,
     },
     {
       hint: {

@@ -141,6 +141,8 @@ describe('worker add', () => {
     // Whoever comes next needs that file no more.
     const ran = await rig.xingrin(['-C', other, 'worker', 'exec', '--', 'hostname']);
     expect(ran).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('w2') });
+    const bySsh = await rig.xingrin(['-C', other, '--transport', 'openssh', 'worker', 'exec', '--', 'hostname']);
+    expect(bySsh).toMatchObject({ exitCode: 0, stdout: ran.stdout });
     const again = await rig.xingrin(['-C', other, 'worker', 'add', 'inner', '--no-bootstrap'], withConfig);
     expect(again).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('already') });
   });

@@ -1,0 +1,12 @@
+/**
+ * A program that can be ended from another session: its process number comes as the first line of stdout, then it runs. A server
+ * refuses the signals of the protocol where it does not separate privileges, as for root.
+ */
+export function announced(argv: readonly string[]): string[] {
+  return ['sh', '-c', 'echo "$$" && exec "$@"', 'sh', ...argv];
+}
+
+/** Ends it with all that it started, where it leads a group, which is what a server makes it do. */
+export function endProcess(pid: string, signal: 'TERM' | 'KILL'): string[] {
+  return ['sh', '-c', 'kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2"', 'sh', signal, pid];
+}
