@@ -5,7 +5,7 @@ import { same, type Text } from '../domain/text.ts';
 import { exists, readText } from '../effects/files.ts';
 import { inspectHost, installHost, type HostPart } from '../effects/host-packages.ts';
 import { whoAmI } from '../effects/identity.ts';
-import { packageRoot } from '../effects/package-root.ts';
+import { isOneFile, packageRoot } from '../effects/package-root.ts';
 import { ACTS, planCleaning, planDemo, type Act } from '../plan/demo.ts';
 import type { Json, Plan } from '../plan/plan.ts';
 import { prepareBaseImages } from '../sandbox/base-images.ts';
@@ -247,6 +247,16 @@ function rounded(seconds: number): number {
 
 /** The base images and the registry come out of Debian packages. */
 async function requireDebian(): Promise<void> {
+  if (isOneFile()) {
+    fail(
+      'PRECONDITION',
+      {
+        en: 'the demo builds images with Node in them: it needs the npm package, not the single file',
+        zh: '演示会构建含 Node 的镜像:需要 npm 软件包,单文件版无法运行',
+      },
+      { hint: same('npm install --global xingrin && sudo xingrin demo') },
+    );
+  }
   const release = (await readText('/etc/os-release')) ?? '';
   const debian = /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release) && (await exists('/usr/bin/apt-get'));
   if (process.platform === 'linux' && debian && ['x64', 'arm64'].includes(process.arch)) return;

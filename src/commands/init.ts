@@ -8,8 +8,8 @@ import {
   type TemplateEntry,
   type TemplateValues,
 } from '../domain/template.ts';
-import { exists, readText, writeFileAtomic } from '../effects/files.ts';
-import { packageRoot } from '../effects/package-root.ts';
+import { exists, writeFileAtomic } from '../effects/files.ts';
+import { packageFile } from '../effects/package-root.ts';
 import type { Report, Session } from './session.ts';
 
 export interface InitOptions {
@@ -59,10 +59,9 @@ export async function initCommand(session: Session, options: InitOptions): Promi
 
 async function plan(options: InitOptions): Promise<InitPlan> {
   const root = resolve(options.directory);
-  const source = await packageRoot();
   const values: TemplateValues = {
     PROJECT: options.name === undefined ? projectNameOf(basename(root)) : parseProjectName(options.name),
-    XINGRIN_VERSION: (await readPart(source, 'VERSION')).trim().replace(/^v/, ''),
+    XINGRIN_VERSION: (await packageFile('VERSION')).trim().replace(/^v/, ''),
   };
   const create: (TemplateEntry & { text: string })[] = [];
   const kept: string[] = [];
@@ -70,7 +69,7 @@ async function plan(options: InitOptions): Promise<InitPlan> {
     if (await exists(join(root, entry.target))) kept.push(entry.target);
     else {
       await requireFolderPath(root, dirname(entry.target));
-      const text = await readPart(source, entry.source);
+      const text = await packageFile(entry.source);
       create.push({ ...entry, text: entry.filled ? renderTemplate(text, values) : text });
     }
   }
@@ -105,10 +104,4 @@ async function requireFolderPath(root: string, folder: string): Promise<void> {
       });
     }
   }
-}
-
-async function readPart(packageFolder: string, path: string): Promise<string> {
-  const text = await readText(join(packageFolder, path));
-  if (text === null) throw new Error(`the xingrin package has no ${path}: install it again`);
-  return text;
 }

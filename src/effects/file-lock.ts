@@ -27,11 +27,14 @@ export async function holdFileLock(path: string, wait = 0): Promise<HeldLock | n
   ];
   // A process group of its own: Ctrl-C in the terminal must not free the lock while we are still undoing.
   const child = spawn('flock', argv, { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
-  const ended = once(child, 'close').then(([code]) => code as number | null);
-  const failed = once(child, 'error').then(([error]) => error as NodeJS.ErrnoException);
+  // Where there is no flock there is an error instead of an end.
+  const ended = once(child, 'close').then(
+    ([code]) => code as number | null,
+    (error: NodeJS.ErrnoException) => error,
+  );
   child.stdin.on('error', () => {});
   child.stdin.write('.');
-  const answer = await Promise.race([once(child.stdout, 'data').then(() => 'held' as const), ended, failed]);
+  const answer = await Promise.race([once(child.stdout, 'data').then(() => 'held' as const), ended]);
   if (answer === 'held') {
     return {
       async release() {
