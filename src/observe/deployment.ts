@@ -70,7 +70,7 @@ export interface DeploymentFacts {
   readonly development: boolean;
   /** Whether development mode is on now. */
   readonly inDevelopment: boolean;
-  /** Services with a container of the one mode that the other does not know. */
+  /** Services with a container of the other mode, where the mode changes and they take no part. */
   readonly strays: readonly string[];
 }
 
@@ -164,7 +164,7 @@ export async function observeDeployment(
     builds: building,
     development,
     inDevelopment,
-    strays: changesMode ? straysOf(containers, after.model) : [],
+    strays: changesMode ? straysOf(containers, waves.flat()) : [],
   };
 }
 

@@ -62,10 +62,10 @@ function workerBuild(project: Project): Builds['worker'] {
   return image === undefined ? null : { dockerfile: image.dockerfile, context: image.context };
 }
 
-/** Services of the other mode; what a person left out on purpose has no container and is none. */
-export function straysOf(containers: readonly Container[], model: ComposeModel): string[] {
+/** Services that have a container of the other mode and take no part in this one, whether it does not know them or leaves them out. */
+export function straysOf(containers: readonly Pick<Container, 'service'>[], taking: readonly string[]): string[] {
   const names = new Set(containers.map(({ service }) => service));
-  return [...names].filter((service) => model.services[service] === undefined).sort();
+  return [...names].filter((service) => !taking.includes(service)).sort();
 }
 
 /** Throws PRECONDITION (exit 6) where a commit (null: the files as they are) has no development file. */

@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest';
 import {
   addressOf,
   findWorker,
+  highestIdIn,
   nameFor,
   nextId,
   parseDestination,
   parseInventory,
   parseWorkerName,
   selectWorkers,
+  withLastId,
   withoutWorker,
   withWorker,
   workerAt,
@@ -176,3 +178,20 @@ describe('finding workers', () => {
 function plain({ host, port, user, identity, hostKey }: Worker['jumps'][number]): Worker['jumps'][number] {
   return { host, port, user, identity, hostKey };
 }
+
+describe('ids that were given stay given', () => {
+  const TEXT = '# mine\nworkers:\n  - id: 2\n    name: a\n    host: h # there\n';
+
+  it('also where an older inventory is brought back', () => {
+    const back = withLastId(TEXT, 7);
+    expect(parseInventory(back, 'f').lastId).toBe(7);
+    expect([back.startsWith('# mine\n'), back.includes('host: h # there')]).toEqual([true, true]);
+    expect(withLastId(back, 3)).toBe(back);
+    expect(nextId(parseInventory(back, 'f'))).toBe(8);
+  });
+
+  it('and are found in a damaged one', () => {
+    expect(highestIdIn(`${TEXT}lastId: 12\n  - id: three\n\tname: "`)).toBe(12);
+    expect(highestIdIn('workers: [')).toBe(0);
+  });
+});
