@@ -2,7 +2,7 @@
 // turns, from the same generator (wrk). Then 10,000 workers that beat every three seconds, a third of them each second.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentToken } from '../src/effects/agent-token.ts';
@@ -186,17 +186,39 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** Microseconds of processor time that a process has used. */
+async function usedBy({ child }: Target): Promise<number> {
+  const text = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+  const [user = Number.NaN, system = Number.NaN] = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) * 10_000;
+}
+
+/** The rates depend on what else the machine does, the processor time for each heartbeat hardly. */
 async function throughput(targets: readonly Target[], script: string): Promise<void> {
   const rates = targets.map((): number[] => []);
+  const costs = targets.map((): number[] => []);
   for (const target of targets) await load(target, WARM_UP, CONNECTIONS, script);
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [index, target] of targets.entries())
-      rates[index]?.push((await load(target, MEASURED, CONNECTIONS, script)).rate);
+    for (const [index, target] of targets.entries()) {
+      const before = await usedBy(target);
+      const { rate } = await load(target, MEASURED, CONNECTIONS, script);
+      rates[index]?.push(rate);
+      costs[index]?.push(((await usedBy(target)) - before) / (rate * MEASURED));
+    }
   }
   const bare = rates[0] ?? [];
+  const bareCost = median(costs[0] ?? []);
   for (const [index, { name }] of targets.entries()) {
     const ratio = median((rates[index] ?? []).map((rate, round) => rate / (bare[round] ?? Number.NaN)));
-    say(`${name}: ${median(rates[index] ?? []).toFixed(0)} heartbeats a second, ratio ${ratio.toFixed(2)}`);
+    const cost = median(costs[index] ?? []);
+    say(
+      `${name}: ${median(rates[index] ?? []).toFixed(0)} heartbeats a second, ratio ${ratio.toFixed(2)}; ` +
+        `${cost.toFixed(1)} µs of processor time each, ratio ${(bareCost / cost).toFixed(2)}`,
+    );
   }
 }
 
