@@ -66,6 +66,10 @@ export function openProgram(language: Language, complaints: string[]): Command {
         const narrow = narrowItem(term, description, helper);
         return narrow ?? Help.prototype.formatItem.call(helper, term, width, description, helper);
       },
+      optionDescription(option) {
+        const said = Help.prototype.optionDescription.call(this, option);
+        return language === 'zh' ? said.replace('choices: ', '可选:').replace('default: ', '默认:') : said;
+      },
       boxWrap: (text, width) => wrapped(text, width).join('\n'),
       styleTitle: (title) => (language === 'zh' ? (CHINESE_TITLES[title] ?? title) : title),
     })

@@ -34,6 +34,12 @@ export async function proposeDeployment(
       zh: `docker/.env 中的 ${keys} 仍是 .env.example 里公开的值,请改为您自己的值`,
     });
   }
+  if (facts.env.replaced !== null) {
+    session.warn({
+      en: `TASK_EXECUTOR_IMAGE was ${facts.env.replaced}; leaving development mode empties it, xingrin backup list has it`,
+      zh: `TASK_EXECUTOR_IMAGE 原为 ${facts.env.replaced};退出开发模式后将为空,可在 xingrin backup list 中找回`,
+    });
+  }
   const plan = planDeployment(command, facts);
   const executors = deploymentExecutors(project, session.now);
   // Workers cannot have what is built here.

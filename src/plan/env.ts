@@ -7,7 +7,7 @@ import {
   secretKeys,
   setEnvValues,
 } from '../domain/env-file.ts';
-import { developmentExecutor } from '../domain/development.ts';
+import { developmentExecutor, isDevelopmentExecutor } from '../domain/development.ts';
 import type { Version } from '../domain/version.ts';
 
 export interface EnvDraftInput {
@@ -36,6 +36,8 @@ export interface EnvDraft {
   readonly publicSecrets: readonly string[];
   /** The new TASK_EXECUTOR_IMAGE; null if it stays what it is. */
   readonly executor: string | null;
+  /** The image that somebody chose for tasks, and which development mode takes the place of; null if there is none. */
+  readonly replaced: string | null;
 }
 
 export const SECRET_STAND_IN = 'xingrin-makes-this-secret';
@@ -61,7 +63,7 @@ export function draftEnv(input: EnvDraftInput): EnvDraft {
     const standIns = Object.fromEntries(named.map((key) => [key, SECRET_STAND_IN]));
     const task = built === null ? {} : { TASK_EXECUTOR_IMAGE: built };
     const text = createEnv(exampleText, { ...standIns, IMAGE_TAG: version, ...task });
-    return { text, changed: true, added: [], newSecrets: named, publicSecrets: [], executor: built };
+    return { text, changed: true, added: [], newSecrets: named, publicSecrets: [], executor: built, replaced: null };
   }
   const missing = missingKeys(exampleText, envText);
   const added = missing.map(({ key }) => key);
@@ -76,7 +78,9 @@ export function draftEnv(input: EnvDraftInput): EnvDraft {
   });
   const changes: Record<string, string> = Object.fromEntries(newSecrets.map((key) => [key, SECRET_STAND_IN]));
   if (envValue(current, 'IMAGE_TAG') !== version) changes['IMAGE_TAG'] = version;
-  const executor = newExecutor(envValue(current, 'TASK_EXECUTOR_IMAGE') ?? '', built);
+  const own = envValue(current, 'TASK_EXECUTOR_IMAGE') ?? '';
+  const executor = newExecutor(own, built);
+  const replaced = built === null || own === '' || isDevelopmentExecutor(own) ? null : own;
   if (executor !== null) changes['TASK_EXECUTOR_IMAGE'] = executor;
   const text = setEnvValues(
     appendLines(
@@ -86,7 +90,7 @@ export function draftEnv(input: EnvDraftInput): EnvDraft {
     path,
     changes,
   );
-  return { text, changed: text !== envText, added, newSecrets, publicSecrets, executor };
+  return { text, changed: text !== envText, added, newSecrets, publicSecrets, executor, replaced };
 }
 
 /** @param built what development mode builds; null outside it */

@@ -76,6 +76,10 @@ describe('a later deployment', () => {
     expect(entered.executor).toBe('docker-worker:v1.1.0-dev');
     expect(entered.text).toBe(draft(OWN).text.replace('IMAGE=\r', 'IMAGE=docker-worker:v1.1.0-dev\r'));
     expect(draftEnv({ ...input, envText: entered.text, development: true }).changed).toBe(false);
+    expect(entered.replaced).toBeNull();
+    const chosen = OWN.replace('IMAGE=\r', 'IMAGE=team/own-worker:v7.0.0\r');
+    expect(draftEnv({ ...input, envText: chosen, development: true }).replaced).toBe('team/own-worker:v7.0.0');
+    expect(draftEnv({ ...input, envText: chosen }).replaced).toBeNull();
     const left = draftEnv({ ...input, envText: entered.text });
     expect([left.executor, left.text]).toEqual(['', draft(OWN).text]);
     expect(draftEnv({ ...input, envText: null, development: true }).text).toContain('IMAGE=docker-worker:v1.1.0-dev\n');
