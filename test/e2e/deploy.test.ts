@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { envValue, parseEnvFile } from '../../src/domain/env-file.ts';
@@ -43,12 +43,12 @@ async function runningVersion(version: string): Promise<void> {
 }
 
 /** Runs a command on a machine without Docker's plugins, then asks for Compose's version in the same place. */
-function withoutPlugins(words: string): Promise<Outcome> {
+function withoutPlugins(words: string, env: Record<string, string> = {}): Promise<Outcome> {
   const hide =
     'for d in /usr/local/lib /usr/local/libexec /usr/lib /usr/libexec; do ' +
     'if [ -d $d/docker/cli-plugins ]; then mount -t tmpfs none $d/docker/cli-plugins; fi; done; ';
   const script = `${hide} "$@" ${words}; code=$?; docker compose version --short; exit $code`;
-  return rig.run(['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath, ENTRY, '-C', server.root]);
+  return rig.run(['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath, ENTRY, '-C', server.root], { env });
 }
 
 // The tests of this block are one journey: each goes on where the one before ended.
@@ -221,6 +221,14 @@ describe('from a checkout to a running stack, forward and back', () => {
     expect(refused.exitCode).toBe(6);
     expect(refused.stderr).toContain('Docker Compose is not installed');
     expect(refused.stderr).toContain('docker-compose');
+    // The first Compose, a program of its own, is of no use.
+    const bin = join(rig.folder, 'compose-v1');
+    await mkdir(bin);
+    await writeFile(join(bin, 'docker-compose'), '#!/bin/sh\necho 1.29.2\n', { mode: 0o755 });
+    const old = await withoutPlugins('update --yes', { PATH: `${bin}:${rig.env['PATH'] ?? ''}` });
+    expect(old.exitCode).toBe(6);
+    expect(old.stderr).toContain('Docker Compose 1.29.2 is too old: v2 or later is needed');
+    expect(old.stderr).toMatch(/apt-get .*docker-compose/);
 
     const installed = await withoutPlugins('install --yes');
     expect(installed.stderr).toContain("install Docker Compose from the system's packages");
