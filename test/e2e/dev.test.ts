@@ -184,10 +184,10 @@ describe('development mode, in and out', () => {
   test('killed on the way in or out, it is one of the two afterwards', async () => {
     let killed = 0;
     for (const [args, step] of [
-      [['start', '--yes'], 12],
-      [['start', '--dev', '--yes'], 12],
+      [['start', '--yes'], 14],
+      [['start', '--dev', '--yes'], 14],
     ] as const) {
-      for (let when = 5; (await killedAtWrite(rig, server, args, when)) !== null; when += step) {
+      for (let when = 9; (await killedAtWrite(rig, server, args, when)) !== null; when += step) {
         killed += 1;
         await server.json(['status']);
         const executor = await setting('TASK_EXECUTOR_IMAGE');
