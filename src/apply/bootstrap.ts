@@ -96,8 +96,8 @@ function requireDocker({ docker }: Pick<HostFacts, 'docker'>, host: string): voi
       hint:
         docker === 'denied'
           ? {
-              en: 'there: sudo usermod -aG docker USER; then again',
-              zh: '请在该主机上执行:sudo usermod -aG docker 用户;然后重试',
+              en: 'there: sudo usermod -aG docker USER; then again; or, where sudo asks for nothing, add --install-docker',
+              zh: '请在该主机上执行:sudo usermod -aG docker 用户;然后重试;若 sudo 免密,可加上 --install-docker',
             }
           : { en: 'start it there: sudo systemctl start docker', zh: '请在该主机上启动:sudo systemctl start docker' },
     },
@@ -123,8 +123,8 @@ export async function ensureDocker(
     fail(
       'PRECONDITION',
       {
-        en: `only root may install Docker on ${host}, and sudo there asks for a password`,
-        zh: `在 ${host} 上安装 Docker 需要 root,而其 sudo 要求输入密码`,
+        en: `only root may install Docker on ${host}, and this user does not become root there without a password`,
+        zh: `在 ${host} 上安装 Docker 需要 root,而该用户无法免密使用 sudo`,
       },
       {
         host,

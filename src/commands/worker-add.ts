@@ -78,6 +78,7 @@ async function propose(
   const installed = options.bootstrap === false ? null : await readInstalled(project);
   const key = options.identity === undefined ? null : resolve(options.identity);
   if (key !== null) await requireKey(key);
+  if (options.name !== undefined) parseWorkerName(options.name);
   const place = placeOf(options.destination, key, options.jump);
   const existing = workerAt(inventory, place);
   const typed = parseDestination(options.destination).host;
