@@ -5,6 +5,7 @@ import { announced, endProcess } from '../argv/remote-process.ts';
 import { shellCommand } from '../argv/shell-quote.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/inventory.ts';
+import { ConnectionPool, type KeptConnection } from './connection-pool.ts';
 import { fingerprint, hostKeyText } from './host-key.ts';
 import type { KeyRing, Offer } from './key-ring.ts';
 import { announcedOutput, collect } from './remote-output.ts';
@@ -18,7 +19,6 @@ import {
   KEEPALIVE_INTERVAL,
   loginRefused,
   unreachable,
-  type Connection,
   type ExecOptions,
   type ExecResult,
   type Host,
@@ -27,28 +27,7 @@ import {
 
 /** The transport that needs no other program: node-ssh. */
 export function openNodeTransport(ring: KeyRing): Transport {
-  const kept = new Map<string, Promise<NodeConnection>>();
-  return {
-    async connect(host) {
-      const key = JSON.stringify([host, ...host.jumps]);
-      for (;;) {
-        const open = kept.get(key);
-        if (open === undefined) break;
-        const connection = await open.catch(() => undefined);
-        if (connection?.alive === true) return connection;
-        // Whoever finds it dead first makes the next one; all others wait for that.
-        if (kept.get(key) === open) kept.delete(key);
-      }
-      const fresh = NodeConnection.open(host, ring);
-      kept.set(key, fresh);
-      return fresh;
-    },
-    async close() {
-      const settled = await Promise.allSettled(kept.values());
-      kept.clear();
-      await Promise.all(settled.map((each) => (each.status === 'fulfilled' ? each.value.close() : undefined)));
-    },
-  };
+  return new ConnectionPool((host) => NodeConnection.open(host, ring));
 }
 
 /**
@@ -73,7 +52,7 @@ export async function scanHostKey(host: Host, ring: KeyRing): Promise<string> {
   }
 }
 
-class NodeConnection implements Connection {
+class NodeConnection implements KeptConnection {
   readonly #host: Host;
   readonly #way: readonly NodeSSH[];
   readonly #client: NodeSSH;
@@ -95,7 +74,7 @@ class NodeConnection implements Connection {
     }
   }
 
-  get alive(): boolean {
+  async isAlive(): Promise<boolean> {
     return this.#client.connection !== null;
   }
 

@@ -5,6 +5,7 @@ import { announced, endProcess } from '../argv/remote-process.ts';
 import { sshArgv, sshConfig, knownHosts } from '../argv/ssh.ts';
 import { shellCommand } from '../argv/shell-quote.ts';
 import { UserError } from '../domain/errors.ts';
+import { ConnectionPool, type KeptConnection } from './connection-pool.ts';
 import type { KeyRing } from './key-ring.ts';
 import { run } from './process.ts';
 import { announcedOutput, collect } from './remote-output.ts';
@@ -18,7 +19,6 @@ import {
   KEEPALIVE_INTERVAL,
   loginRefused,
   unreachable,
-  type Connection,
   type ExecOptions,
   type ExecResult,
   type Host,
@@ -38,34 +38,22 @@ const OWN_FAILURE = 255;
  * kept and shared by all commands.
  */
 export function openProgramTransport(ring: KeyRing): Transport {
-  const kept = new Map<string, Promise<ProgramConnection>>();
   let folder: Promise<string> | undefined;
   let count = 0;
+  const pool = new ConnectionPool(async (host) => {
+    folder ??= mkdtemp(join(tmpdir(), 'xingrin-ssh-'));
+    return ProgramConnection.open(host, ring, await folder, (count += 1));
+  });
   return {
-    async connect(host) {
-      const key = JSON.stringify([host, ...host.jumps]);
-      for (;;) {
-        const open = kept.get(key);
-        if (open === undefined) break;
-        const connection = await open.catch(() => undefined);
-        if (connection !== undefined && (await connection.isAlive())) return connection;
-        if (kept.get(key) === open) kept.delete(key);
-      }
-      folder ??= mkdtemp(join(tmpdir(), 'xingrin-ssh-'));
-      const fresh = ProgramConnection.open(host, ring, await folder, (count += 1));
-      kept.set(key, fresh);
-      return fresh;
-    },
+    connect: (host) => pool.connect(host),
     async close() {
-      const settled = await Promise.allSettled(kept.values());
-      kept.clear();
-      await Promise.all(settled.map((each) => (each.status === 'fulfilled' ? each.value.close() : undefined)));
+      await pool.close();
       if (folder !== undefined) await rm(await folder, { recursive: true, force: true });
     },
   };
 }
 
-class ProgramConnection implements Connection {
+class ProgramConnection implements KeptConnection {
   readonly #host: Host;
   readonly #config: string;
   readonly #log: string;

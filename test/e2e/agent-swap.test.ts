@@ -2,10 +2,10 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { swapAgent, takeAgentAway, type WorkerHost } from '../../src/apply/agent-swap.ts';
 import { beginSwap, type AgentSpec } from '../../src/argv/agent.ts';
-import { UserError } from '../../src/domain/errors.ts';
 import { until } from '../../src/effects/clock.ts';
 import type { Connection } from '../../src/effects/transport.ts';
 import { inspectAgents, parseAgents, type AgentContainer } from '../../src/observe/agents.ts';
+import { failureOf } from './failure.ts';
 import { openRig, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -86,16 +86,6 @@ async function theOneAgent(): Promise<AgentContainer> {
   expect(agent).toMatchObject({ name: 'xingrin-agent', state: 'running' });
   if (agent === undefined) throw new Error('no agent');
   return agent;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<UserError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('it did not fail');
 }
 
 test('the first agent runs as promised, and nothing shows its token', async () => {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { UserError } from '../../src/domain/errors.ts';
 import type { Endpoint } from '../../src/domain/inventory.ts';
 import { until } from '../../src/effects/clock.ts';
 import { openFleet, type Fleet } from '../../src/effects/fleet.ts';
 import { KeyRing, type TransportKind } from '../../src/effects/key-ring.ts';
 import { openHost, type Host } from './hosts.ts';
+import { failureOf } from './failure.ts';
 import { openRig, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -31,16 +31,6 @@ const target = (host: Host, changes: Partial<Target> = {}): Target => ({
   ...changes,
 });
 
-async function failureOf(work: Promise<unknown>): Promise<UserError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('it did not fail');
-}
-
 const KINDS: readonly TransportKind[] = ['node', 'openssh'];
 /** Neither the key files nor the agent of whoever runs the tests. */
 const ringOf = (transport: TransportKind): KeyRing =>
@@ -58,7 +48,8 @@ async function withFleet<T>(transport: TransportKind, work: (fleet: Fleet) => Pr
 describe.for(KINDS)('%s', (kind) => {
   test('arguments, input, both streams and the exit code are what they are', () =>
     withFleet(kind, async (fleet) => {
-      const connection = await fleet.connect(target(w1));
+      const [connection, twin] = await Promise.all([fleet.connect(target(w1)), fleet.connect(target(w1))]);
+      expect(twin).toBe(connection);
       expect(await fleet.connect(target(w1))).toBe(connection);
       const words = ['', 'two  words', `it's "$(reboot)" \`id\``, '-n', 'ümläut 星', 'line\nline', '\\', '*'];
       const shown = await connection.exec(['printf', '<%s>', ...words], { timeout: 20_000 });
