@@ -44,9 +44,12 @@ async function startServers(folder: string, publicKey: string): Promise<{ hostKe
   ];
   await writeFile(config, [...lines, ...rest, ''].join('\n'));
   await mkdir('/run/sshd', { recursive: true });
-  const daemons = addresses.map((address) =>
-    spawn('/usr/sbin/sshd', ['-D', '-f', config, '-o', `ListenAddress=${address}`], { stdio: 'ignore' }),
-  );
+  // An empty home for whoever logs in: what this machine's shell does at its start is no part of the comparison.
+  const emptyHome = 'mount -t tmpfs tmpfs /root && exec "$@"';
+  const daemons = addresses.map((address) => {
+    const sshd = ['/usr/sbin/sshd', '-D', '-f', config, '-o', `ListenAddress=${address}`];
+    return spawn('unshare', ['--mount', 'sh', '-c', emptyHome, 'sh', ...sshd], { stdio: 'ignore' });
+  });
   const [kind, body] = (await readFile(`${hostKey}.pub`, 'utf8')).split(' ');
   return { hostKey: `${kind} ${body}`, end: () => daemons.forEach((daemon) => daemon.kill()) };
 }
