@@ -1,13 +1,12 @@
 import { AGENT_CONTAINER } from '../argv/agent.ts';
 import { envValue, parseEnvFile } from '../domain/env-file.ts';
-import { fail, UserError } from '../domain/errors.ts';
+import { fail } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import { makeFileMode, readText } from '../effects/files.ts';
-import type { Connection } from '../effects/transport.ts';
 import { openCompose, ownContainers } from '../observe/deployment.ts';
 import type { Project } from '../observe/project.ts';
-import { MAIN_HOST, type Json } from '../plan/plan.ts';
-import { unattendedAccess, type HostAccess } from './host-access.ts';
+import type { Json } from '../plan/plan.ts';
+import { onHost, unattendedAccess, type HostAccess } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
 
 type Where = { readonly worker: (Worker & { readonly [key: string]: Json }) | null };
@@ -20,20 +19,6 @@ const LIMIT = 60_000;
 
 /** What `doctor --fix` does. Nothing of it takes anything away, so there is nothing to undo. */
 export function doctorExecutors(project: Project, access: HostAccess = unattendedAccess(project)): Executors {
-  /** A host that fails keeps nobody else from being mended: what is wrong there is found when the world is read again. */
-  async function onHost(
-    worker: Worker | null,
-    work: (connection: Connection) => Promise<void>,
-  ): Promise<'done' | 'unchanged'> {
-    try {
-      await work(await access.connect(worker));
-      return 'done';
-    } catch (error) {
-      if (!(error instanceof UserError) || error.code === 'INTERRUPTED') throw error;
-      access.failed(worker?.name ?? MAIN_HOST, error);
-      return 'unchanged';
-    }
-  }
   return {
     'protect-file': executor<{ readonly path: string; readonly [key: string]: Json }>({
       async apply({ path }) {
@@ -50,7 +35,7 @@ export function doctorExecutors(project: Project, access: HostAccess = unattende
     }),
     'fetch-image': executor<Image>({
       apply: ({ worker, reference, digest }, { signal, report }) =>
-        onHost(worker, async (connection) => {
+        onHost(access, worker, async (connection) => {
           // By its digest where that is known: then it does not matter what the image tag means by now.
           const name = digest === null ? reference : `${reference.replace(/:[^:/]*$/, '')}@${digest}`;
           const onLine = (line: string): void => report({ detail: line });
@@ -61,7 +46,7 @@ export function doctorExecutors(project: Project, access: HostAccess = unattende
     }),
     'start-agent': executor<Where & { readonly [key: string]: Json }>({
       apply: ({ worker }, { signal }) =>
-        onHost(worker, async (connection) => {
+        onHost(access, worker, async (connection) => {
           const argv = ['docker', 'container', 'start', AGENT_CONTAINER];
           const { code, stderr } = await connection.exec(argv, { timeout: LIMIT, signal });
           if (code !== 0)

@@ -1,4 +1,4 @@
-import type { UserError } from '../domain/errors.ts';
+import { UserError } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import { openFleet } from '../effects/fleet.ts';
 import { KeyRing } from '../effects/key-ring.ts';
@@ -27,4 +27,23 @@ export function unattendedAccess(project: Project): HostAccess {
     connect: async (worker) => (worker === null ? localConnection(MAIN_HOST) : openFleet(ring).connect(worker)),
     failed: () => {},
   };
+}
+
+/**
+ * Work on one host of many: one that fails is told to `access` and keeps nobody else from theirs; what is left there is found when the
+ * world is read again.
+ */
+export async function onHost(
+  access: HostAccess,
+  worker: Worker | null,
+  work: (connection: Connection) => Promise<void>,
+): Promise<'done' | 'unchanged'> {
+  try {
+    await work(await access.connect(worker));
+    return 'done';
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code === 'INTERRUPTED') throw error;
+    access.failed(worker?.name ?? MAIN_HOST, error);
+    return 'unchanged';
+  }
 }

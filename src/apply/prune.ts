@@ -1,9 +1,8 @@
 import { removeContainers, removeImages } from '../argv/images.ts';
-import { UserError } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import type { Project } from '../observe/project.ts';
-import { MAIN_HOST, type Json } from '../plan/plan.ts';
-import { unattendedAccess, type HostAccess } from './host-access.ts';
+import type { Json } from '../plan/plan.ts';
+import { onHost, unattendedAccess, type HostAccess } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
 
 type Where = { readonly worker: (Worker & { readonly [key: string]: Json }) | null };
@@ -15,19 +14,11 @@ const LIMIT = 600_000;
 
 /** Removing images and containers. There is no undo: nothing that is needed goes. */
 export function pruneExecutors(project: Project, access: HostAccess = unattendedAccess(project)): Executors {
-  /** A host that fails keeps the others from nothing: what is left there is found when the world is read again. */
-  async function remove(worker: Worker | null, argv: string[], signal: AbortSignal): Promise<'done' | 'unchanged'> {
-    try {
-      const connection = await access.connect(worker);
+  const remove = (worker: Worker | null, argv: string[], signal: AbortSignal): Promise<'done' | 'unchanged'> =>
+    onHost(access, worker, async (connection) => {
       // Docker refuses, one by one, what is in use since it was looked at; the rest goes.
       await connection.exec(argv, { timeout: LIMIT, signal });
-      return 'done';
-    } catch (error) {
-      if (!(error instanceof UserError) || error.code === 'INTERRUPTED') throw error;
-      access.failed(worker?.name ?? MAIN_HOST, error);
-      return 'unchanged';
-    }
-  }
+    });
   return {
     'prune-containers': executor<Containers>({
       apply: ({ worker, ids }, { signal }) => remove(worker, removeContainers(ids), signal),

@@ -10,20 +10,10 @@ import {
   secretKeys,
   setEnvValues,
 } from '../../../src/domain/env-file.ts';
-import { UserError } from '../../../src/domain/errors.ts';
+import { refusal } from '../refusal.ts';
 
 function valueOf(text: string, key = 'A', environment: Record<string, string> = {}): string | undefined {
   return envValue(parseEnvFile(text, '.env', environment), key);
-}
-
-function refusal(run: () => unknown): UserError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
 }
 
 describe('reading', () => {

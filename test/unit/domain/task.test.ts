@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../../src/domain/errors.ts';
 import {
   formatTaskRecord,
   newTaskId,
@@ -13,16 +12,7 @@ import {
   taskState,
   type ContainerState,
 } from '../../../src/domain/task.ts';
-
-function refusal(run: () => unknown): UserError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
-}
+import { refusal } from '../refusal.ts';
 
 describe('task ids', () => {
   it('are names that Docker takes and no path', () => {

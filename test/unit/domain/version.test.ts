@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../../src/domain/errors.ts';
 import {
   bump,
   compareVersions,
@@ -13,19 +12,10 @@ import {
   versionFromFile,
   type Version,
 } from '../../../src/domain/version.ts';
+import { refusal } from '../refusal.ts';
 
 function v(text: string): Version {
   return parseVersion(text, 'test');
-}
-
-function refusal(run: () => unknown): UserError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
 }
 
 describe('parseVersion', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { ImageConfig } from '../../../src/domain/config.ts';
-import { UserError } from '../../../src/domain/errors.ts';
 import type { ReleaseLock } from '../../../src/domain/release-lock.ts';
 import { parseVersion, type Version } from '../../../src/domain/version.ts';
 import type { RegistryImage } from '../../../src/effects/registry.ts';
 import { sourceOf, type MainFacts, type PublishFacts } from '../../../src/observe/publish.ts';
 import { imagesToBuild, planPublish, requireImage, shortcomings, type Part } from '../../../src/plan/publish.ts';
+import { refusal } from '../refusal.ts';
 
 const v = (text: string): Version => parseVersion(text, 'test');
 const COMMIT = 'c'.repeat(40);
@@ -65,16 +65,6 @@ const LOCK: ReleaseLock = {
 function kinds(given: PublishFacts, part: Part = 'all', builder: 'bake' | 'classic' = 'bake'): string[] {
   const missing = part === 'finalize' ? [] : imagesToBuild(given);
   return planPublish(given, part, missing, builder).steps.map(({ kind }) => kind.replace('publish-', ''));
-}
-
-function refusal(work: () => unknown): UserError {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
 }
 
 describe('the steps', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { UserError } from '../../../src/domain/errors.ts';
 import { parseVersion, type Version } from '../../../src/domain/version.ts';
 import type { CheckoutFacts, ReleaseFacts } from '../../../src/observe/release.ts';
 import { planRelease, requireReleasable, wantedRelease } from '../../../src/plan/release.ts';
+import { refusal } from '../refusal.ts';
 
 const v = (text: string): Version => parseVersion(text, 'test');
 
@@ -18,16 +18,6 @@ const FACTS: ReleaseFacts = {
   versionPath: 'VERSION',
   author: { name: 'A', email: 'a@example.invalid' },
 };
-
-function refusal(work: () => unknown): UserError {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('nothing was refused');
-}
 
 describe('what is asked for', () => {
   test.each([
