@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { removeImages } from '../argv/images.ts';
 import { pullImage } from '../argv/task.ts';
 import { UserError } from '../domain/errors.ts';

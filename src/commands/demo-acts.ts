@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { envValue, parseEnvFile, setEnvValues } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import type { Text } from '../domain/text.ts';

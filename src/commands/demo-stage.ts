@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fail } from '../domain/errors.ts';
 import { same, type Language } from '../domain/text.ts';
 import { CERTIFICATE_FILES } from '../effects/certificate.ts';

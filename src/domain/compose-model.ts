@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What we read of `docker compose config --format json`; the rest is kept for comparison only. */
 const serviceSchema = z.looseObject({

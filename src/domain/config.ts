@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DEFAULT_IMAGES, dockerfileOf, isImageName, isRepository } from './image.ts';
 import { ruled } from './schema.ts';
 import { distinct, inputSchema, readStrictYaml, type JsonSchema } from './strict-yaml.ts';

@@ -1,5 +1,5 @@
 import { isMap, isSeq, parseDocument, type Document } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fail } from './errors.ts';
 import { fitsGlobs } from './glob.ts';
 import { quoted } from './quote.ts';

@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fail } from './errors.ts';
 import { quoted } from './quote.ts';
 import { dotted, findings, type Finding } from './schema.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { fail } from './errors.ts';
 import { quoted } from './quote.ts';
 import type { Text } from './text.ts';

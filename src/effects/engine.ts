@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { compose, composeEnvironment, type ComposeProject } from '../argv/compose.ts';
 import { parseComposeModel, type ComposeModel } from '../domain/compose-model.ts';
 import { fail, UserError } from '../domain/errors.ts';

@@ -1,8 +1,8 @@
 import type { Worker } from '../domain/inventory.ts';
-import { openNodeTransport } from './ssh-node.ts';
-import { openProgramTransport } from './ssh-program.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import type { KeyRing } from './key-ring.ts';
-import type { Connection } from './transport.ts';
+import { openProgramTransport } from './ssh-program.ts';
+import type { Connection, Transport } from './transport.ts';
 
 /** The way to every worker; connections are kept until `close`. */
 export interface Fleet {
@@ -14,6 +14,11 @@ export interface Fleet {
 export function openFleet(ring: KeyRing): Fleet {
   const transport = ring.transport === 'openssh' ? openProgramTransport(ring) : openNodeTransport(ring);
   return { connect: (worker) => transport.connect(worker), close: () => transport.close() };
+}
+
+/** The client for it is large, and loaded by whoever connects first. */
+function openNodeTransport(ring: KeyRing): Transport {
+  return new ConnectionPool(async (host) => (await import('./ssh-node.ts')).connectByNode(host, ring));
 }
 
 /** How it went on one host: what came of it, or what was thrown. */

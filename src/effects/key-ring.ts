@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { homedir } from 'node:os';
-import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
+import type { AnyAuthMethod, BaseAgent, KnownPublicKeys, ParsedKey, utils } from 'ssh2';
 import { UserError } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/inventory.ts';
 import { inspectPrivateKey } from '../domain/private-key.ts';
@@ -156,7 +156,8 @@ export class KeyRing {
     if (facts === null) return 'no key';
     const passphrase = facts.locked ? await this.#passphrase(path) : undefined;
     if (passphrase === null) return 'locked';
-    const key = ssh2.utils.parseKey(text, passphrase);
+    const { utils } = (await import('ssh2')).default;
+    const key = utils.parseKey(text, passphrase);
     if (key instanceof Error) return facts.locked ? 'wrong passphrase' : 'no key';
     return Array.isArray(key) ? 'no key' : key;
   }
@@ -177,7 +178,7 @@ export class KeyRing {
 
 const PASSPHRASE = 'XINGRIN_SSH_PASSPHRASE';
 
-type Agent = { readonly agent: ssh2.BaseAgent; readonly keys: readonly ParsedKey[] } | null;
+type Agent = { readonly agent: BaseAgent; readonly keys: readonly ParsedKey[] } | null;
 
 /** Many servers take a password only in the form of a question. */
 function byPassword(username: string, password: string): Offer[] {
@@ -195,29 +196,30 @@ function byPassword(username: string, password: string): Offer[] {
 }
 
 /** The agent that answers at SSH_AUTH_SOCK, with what it holds; null without one. */
-function openAgent(): Promise<Agent> {
+async function openAgent(): Promise<Agent> {
   const socket = process.env['SSH_AUTH_SOCK'];
-  if (socket === undefined || socket === '') return Promise.resolve(null);
-  const agent = ssh2.createAgent(socket);
+  if (socket === undefined || socket === '') return null;
+  const { createAgent, utils } = (await import('ssh2')).default;
+  const agent = createAgent(socket);
   return new Promise((resolve) => {
     agent.getIdentities((error, keys) => {
-      const parsed = (keys ?? []).flatMap((key) => publicKeyOf(key) ?? []);
+      const parsed = (keys ?? []).flatMap((key) => publicKeyOf(key, utils.parseKey) ?? []);
       resolve(error != null ? null : { agent, keys: parsed });
     });
   });
 }
 
 /** A key that an agent holds, in whichever of the library's shapes; null for one that it cannot read. */
-function publicKeyOf(key: ssh2.KnownPublicKeys[number]): ParsedKey | null {
+function publicKeyOf(key: KnownPublicKeys[number], parseKey: typeof utils.parseKey): ParsedKey | null {
   let body: unknown = key;
   while (typeof body === 'object' && body !== null && 'pubKey' in body) body = body.pubKey;
-  const parsed = ssh2.utils.parseKey(body as Buffer);
+  const parsed = parseKey(body as Buffer);
   return parsed instanceof Error || Array.isArray(parsed) ? null : parsed;
 }
 
 /** The same agent with one key: servers close the connection after a few wrong ones. */
-function only(agent: ssh2.BaseAgent, key: ParsedKey): ssh2.BaseAgent {
-  const one = Object.create(agent) as ssh2.BaseAgent;
+function only(agent: BaseAgent, key: ParsedKey): BaseAgent {
+  const one = Object.create(agent) as BaseAgent;
   one.getIdentities = (callback) => callback(null, [key]);
   return one;
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { readText, makeFolder, writeFileAtomic } from './files.ts';
 
 /** Path of the private key that a project has of its own; workers let it in. */
@@ -11,7 +10,8 @@ export function projectKeyPath(keys: string): string {
 export async function readPublicKey(keys: string): Promise<string | null> {
   const text = await readText(projectKeyPath(keys));
   if (text === null) return null;
-  const key = ssh2.utils.parseKey(text);
+  const { utils } = (await import('ssh2')).default;
+  const key = utils.parseKey(text);
   // The private key is what counts: a public one beside it could be another's.
   if (key instanceof Error || Array.isArray(key)) return null;
   return `${key.type} ${key.getPublicSSH().toString('base64')} ${COMMENT}`;
@@ -26,7 +26,8 @@ export async function readPublicKey(keys: string): Promise<string | null> {
 export async function ensureProjectKey(keys: string): Promise<string> {
   const present = await readPublicKey(keys);
   if (present !== null) return present;
-  const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: COMMENT });
+  const { utils } = (await import('ssh2')).default;
+  const pair = utils.generateKeyPairSync('ed25519', { comment: COMMENT });
   await makeFolder(keys, 0o700);
   await writeFileAtomic(`${projectKeyPath(keys)}.pub`, `${pair.public}\n`, { mode: 0o644 });
   await writeFileAtomic(projectKeyPath(keys), `${pair.private.trimEnd()}\n`, { mode: 0o600 });

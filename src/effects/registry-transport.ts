@@ -4,8 +4,8 @@ import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { setTimeout as pause } from 'node:timers/promises';
-import { EnvHttpProxyAgent, fetch, type Dispatcher, type Headers } from 'undici';
-import { z } from 'zod';
+import type { Dispatcher, Headers } from 'undici';
+import * as z from 'zod';
 import { UserError } from '../domain/errors.ts';
 import { docker } from './engine.ts';
 import { listFolder } from './files.ts';
@@ -105,12 +105,12 @@ export class RegistryTransport {
   }
 
   async #find(registry: string): Promise<Place> {
-    if (this.#plain.has(registry)) return { base: `http://${registry}`, dispatcher: dispatcherWith({}) };
-    if (registry === HUB) return { base: HUB_ADDRESS, dispatcher: dispatcherWith({}) };
-    const strict = { base: `https://${registry}`, dispatcher: dispatcherWith(await certificatesOf(registry)) };
+    if (this.#plain.has(registry)) return { base: `http://${registry}`, dispatcher: await dispatcherWith({}) };
+    if (registry === HUB) return { base: HUB_ADDRESS, dispatcher: await dispatcherWith({}) };
+    const strict = { base: `https://${registry}`, dispatcher: await dispatcherWith(await certificatesOf(registry)) };
     if (!(await this.#isInsecure(registry))) return strict;
     // Docker's order where TLS is not insisted on: any certificate will do, and else none.
-    const lax = { base: `https://${registry}`, dispatcher: dispatcherWith({ rejectUnauthorized: false }) };
+    const lax = { base: `https://${registry}`, dispatcher: await dispatcherWith({ rejectUnauthorized: false }) };
     try {
       await ask(`${lax.base}/v2/`, { method: 'GET' }, lax.dispatcher, this.#limit);
       return lax;
@@ -153,6 +153,7 @@ async function ask(
   dispatcher: Dispatcher,
   limit: number,
 ): Promise<RegistryAnswer> {
+  const { fetch } = await import('undici');
   const { method, headers = {}, body } = request;
   const response = await fetch(url, {
     method,
@@ -169,7 +170,8 @@ function retryAfter(answer: RegistryAnswer): number | null {
   return Number.isFinite(seconds) ? Math.min(seconds, 20) * 1_000 : null;
 }
 
-function dispatcherWith(tls: { ca?: string[]; rejectUnauthorized?: boolean }): Dispatcher {
+async function dispatcherWith(tls: { ca?: string[]; rejectUnauthorized?: boolean }): Promise<Dispatcher> {
+  const { EnvHttpProxyAgent } = await import('undici');
   return new EnvHttpProxyAgent({ connect: tls, requestTls: tls, keepAliveTimeout: 1_000 });
 }
 

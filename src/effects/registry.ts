@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { PullBudget } from '../domain/check-registry.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import { credentialsFor, type Credentials } from './docker-credentials.ts';

@@ -5,7 +5,7 @@ import { announced, endProcess } from '../argv/remote-process.ts';
 import { shellCommand } from '../argv/shell-quote.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/inventory.ts';
-import { ConnectionPool, type KeptConnection } from './connection-pool.ts';
+import type { KeptConnection } from './connection-pool.ts';
 import { fingerprint, hostKeyText } from './host-key.ts';
 import type { KeyRing, Offer } from './key-ring.ts';
 import { announcedOutput, collect } from './remote-output.ts';
@@ -22,12 +22,11 @@ import {
   type ExecOptions,
   type ExecResult,
   type Host,
-  type Transport,
 } from './transport.ts';
 
-/** The transport that needs no other program: node-ssh. */
-export function openNodeTransport(ring: KeyRing): Transport {
-  return new ConnectionPool((host) => NodeConnection.open(host, ring));
+/** A connection that needs no other program: node-ssh. */
+export function connectByNode(host: Host, ring: KeyRing): Promise<KeptConnection> {
+  return NodeConnection.open(host, ring);
 }
 
 /**

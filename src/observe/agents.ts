@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGENT_CONTAINER, NEXT_CONTAINER, PROJECT_LABEL, WORKER_LABEL } from '../argv/agent.ts';
 import { splitReference } from '../domain/image.ts';
 

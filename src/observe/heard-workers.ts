@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { envValue, parseEnvFile } from '../domain/env-file.ts';
 import { UserError } from '../domain/errors.ts';
 import { same, type Language, type Text } from '../domain/text.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { fail } from '../domain/errors.ts';
 import { isVersion, type Version } from '../domain/version.ts';
 import { readText } from '../effects/files.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hostFacts, probe } from '../argv/host-facts.ts';
 import type { HostFacts, LocalFacts, ProbeOutcome } from '../domain/check-host.ts';
 import type { Connection } from '../effects/transport.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { imageHistory, inspectContainers, inspectImages, listContainers, listImages } from '../argv/images.ts';
 import { fail } from '../domain/errors.ts';
 import { layerSizes, type HostContainer, type HostImage } from '../domain/prunable.ts';

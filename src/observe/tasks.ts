@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { inspectTasks, listTasks } from '../argv/task.ts';
 import { fail } from '../domain/errors.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { UserError } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import type { Text } from '../domain/text.ts';

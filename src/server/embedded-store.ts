@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { appendLine, makeFolder, readText, writeFileAtomic } from '../effects/files.ts';
 import type { Log } from '../effects/log.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { failure } from './schemas.ts';
 
 /** Who may use a route: everybody, agents, or who has the admin token. */

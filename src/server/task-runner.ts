@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Load } from '../domain/schedule.ts';
 
 /** A task to run: the words that go to the task image. */
