@@ -47,6 +47,8 @@ const record = z.object({
   started: z.string().nullable(),
   /** Null until we know that it has ended. */
   end: end.nullable(),
+  /** There if the control plane sends it. `again`: it can do so once more, since there are no variables, whose values nobody keeps. */
+  served: z.object({ again: z.boolean() }).optional(),
 });
 
 /**

@@ -18,6 +18,8 @@ import type { TaskRunner } from './task-runner.ts';
 
 /** Milliseconds between two looks at the inventory. */
 const INVENTORY_PAUSE = 2_000;
+/** Milliseconds between two looks at tasks that should have been started. */
+const TASK_PAUSE = 60_000;
 /** Milliseconds that requests under way are given at the end. */
 const DRAIN_LIMIT = 2_000;
 
@@ -81,11 +83,16 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
     log.info('another version is asked for', { version: asked });
   }
   const port = await listen(app.http.server, settings.port);
+  const resume = (first: boolean): void =>
+    void tasks?.resume(first).catch((error: unknown) => log.error('tasks cannot be resumed', { error: String(error) }));
+  resume(true);
+  const tasksWatch = setInterval(() => resume(false), TASK_PAUSE).unref();
   log.info('serving', { port, version: wanted, store: store.kind, workers: roster.all().length });
   return {
     port,
     async close() {
       clearInterval(watch);
+      clearInterval(tasksWatch);
       roster.close();
       const limit = setTimeout(() => app.http.server.closeAllConnections(), DRAIN_LIMIT).unref();
       await app.close();

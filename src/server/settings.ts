@@ -32,8 +32,8 @@ export async function readSettings(environment: Environment, project: Project): 
   const value = (key: string): string => environment[key] ?? (file === null ? '' : (envValue(file, key) ?? ''));
   return {
     port: portOf(environment['PORT'] ?? ''),
-    redisUrl: redisOf(environment['REDIS_URL'] ?? ''),
-    agentAuth: authOf(environment['AGENT_AUTH'] ?? ''),
+    redisUrl: redisOf(value('REDIS_URL')),
+    agentAuth: authOf(value('AGENT_AUTH')),
     agentToken: value('AGENT_TOKEN'),
     adminToken: value('ADMIN_TOKEN'),
     wanted: versionOf(value('IMAGE_TAG')),

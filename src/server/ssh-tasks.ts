@@ -26,7 +26,7 @@ import { composeProjectName } from '../observe/deployment.ts';
 import type { Placing, Skipped } from '../observe/loads.ts';
 import { machinesFor, machinesOf, taskImage, type Machines } from '../observe/machines.ts';
 import type { Project } from '../observe/project.ts';
-import { observeTask, observeTasks, readTaskRecord, type Task } from '../observe/tasks.ts';
+import { observeTask, observeTasks, readTaskRecord, readTaskRecords, type Task } from '../observe/tasks.ts';
 import { refuse } from './refusal.ts';
 import type { HeardLoad, TaskRequest, TaskRunner, TaskView } from './task-runner.ts';
 
@@ -61,10 +61,14 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
     log.warn('worker skipped', { name: machine.name, reason: String(error) });
   }
 
+  /** Ids of tasks that are on their way to a worker. */
+  const launching = new Set<string>();
+
   /** Goes on when the request has been answered: to get an image may take longer than anybody waits for an answer. */
   async function launch(record: TaskRecord, variables: readonly Variable[]): Promise<void> {
     const { id, worker } = record;
     const fleet = openFleet(ring);
+    launching.add(id);
     try {
       const machine = (await machinesOf(project, fleet)).all.find((each) => each.id === worker.id);
       if (machine === undefined) return;
@@ -75,8 +79,25 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
       log.warn('task failed to start', { task: id, worker: worker.name, reason: String(error) });
       if (!isUncertain(error)) await updateRecord(project.state, record, { end: FAILED_START });
     } finally {
+      launching.delete(id);
       await fleet.close();
     }
+  }
+
+  function launchAlone(record: TaskRecord, variables: readonly Variable[]): void {
+    void launch(record, variables).catch((error: unknown) =>
+      log.error('a task could not be written down', { task: record.id, error: String(error) }),
+    );
+  }
+
+  /** What a server that died was about to start with variables that died with it. */
+  async function settle(record: TaskRecord, machine: Machine | undefined): Promise<void> {
+    const { id, worker } = record;
+    const { state } = await observeTask(record, machine);
+    // A worker that is away may have it.
+    if (state !== 'waiting') return;
+    await updateRecord(project.state, record, { end: FAILED_START });
+    log.warn('task failed to start', { task: id, worker: worker.name, reason: 'the server ended before it was sent' });
   }
 
   return {
@@ -88,16 +109,17 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
         const composeProject = await composeProjectName(project);
         const id = newTaskId(new Date(), randomBytes(3).toString('hex'));
         const mark = randomBytes(8).toString('hex');
-        const recordFor = (machine: Machine): TaskRecord =>
-          newTaskRecord({ id, mark, project: composeProject, image, args: request.args }, machine, new Date());
+        const served = { again: variables.length === 0 };
+        const recordFor = (machine: Machine): TaskRecord => ({
+          ...newTaskRecord({ id, mark, project: composeProject, image, args: request.args }, machine, new Date()),
+          served,
+        });
         const { record } = await place(project, machinesFor(every, image), request, heard, {
           recordFor,
           turn,
           onSkipped,
         });
-        void launch(record, variables).catch((error: unknown) =>
-          log.error('a task could not be written down', { task: id, error: String(error) }),
-        );
+        launchAlone(record, variables);
         return viewOf({ ...record, state: 'waiting', since: record.sent });
       });
     },
@@ -108,6 +130,23 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
           log.warn('a worker did not tell its tasks', { name: machine.name, reason: String(error) });
         return tasks.map(viewOf);
       }),
+    async resume(first) {
+      const open = (await readTaskRecords(project.state)).filter(
+        ({ id, started, end, served }) =>
+          served !== undefined && started === null && end === null && !launching.has(id) && (first || served.again),
+      );
+      if (open.length === 0) return;
+      await withMachines(async ({ all }) => {
+        for (const record of open) {
+          if (record.served?.again === true) launchAlone(record, []);
+          else
+            await settle(
+              record,
+              all.find((each) => each.id === record.worker.id),
+            );
+        }
+      });
+    },
     async find(id) {
       const record = isTaskId(id) ? await readTaskRecord(project.state, id) : null;
       if (record === null) return null;

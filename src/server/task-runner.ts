@@ -37,4 +37,11 @@ export interface TaskRunner {
   list(): Promise<readonly TaskView[]>;
   /** Null if there is no such task. */
   find(id: string): Promise<TaskView | null>;
+  /**
+   * Goes on with tasks that were to be started when a server died, or whose worker was away for too long. One for an id is all there can
+   * be, also if it has begun.
+   *
+   * @param first whether this server has just begun: what cannot be sent again has failed then, unless it runs
+   */
+  resume(first: boolean): Promise<void>;
 }

@@ -1,10 +1,14 @@
+import type { ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { agentToken } from '../../src/effects/agent-token.ts';
 import { until } from '../../src/effects/clock.ts';
 import { openHost, type Host } from './hosts.ts';
 import { makeProduct, type Product, type Server } from './product.ts';
+import { openRedisRig } from './redis-rig.ts';
 import { openRig, type Rig } from './rig.ts';
+import { spawnServer } from './server-rig.ts';
 
 let rig: Rig;
 let product: Product;
@@ -200,7 +204,7 @@ const images = (version: string, ...agent: string[]): Record<string, string> => 
   server: `FROM base\nENV IMAGE_TAG=${version}\n`,
   agent: ['FROM base', 'USER 0', `RUN echo ${version} > VERSION`, ...agent, 'USER 65534', ''].join('\n'),
 });
-test('a broken agent leaves every worker with the old one and a reason; a link that breaks mends itself; the next release heals', async () => {
+test('a broken agent leaves every worker with the old one and a reason; the next release heals, through SSH that hangs and links that break in the pull and in the swap', async () => {
   const broken = `RUN sed -i '2i [ "$IS_LOCAL" = true ] || { echo "no such luck" >&2; exit 9; }' agent.sh`;
   await product.release('v1.2.0', { images: images('v1.2.0', broken) });
   const partial = await server.json(['update', '--yes']);
@@ -218,25 +222,105 @@ test('a broken agent leaves every worker with the old one and a reason; a link t
   await oldOnes();
 
   await product.release('v1.3.0', { images: images('v1.3.0') });
-  await w3.cut();
+  for (const host of [w1, w2, w3]) await host.cut();
   expect(await server.json(['update', '--yes'])).toMatchObject({
     exitCode: 3,
-    error: { hint: 'xingrin worker update w3' },
+    error: { code: 'PARTIAL', message: expect.stringMatching(/w1.*w2.*w3/) },
   });
-  await w3.restore();
-  await until('the server to swap the agent of w3', 60_000, () => swapping(w3));
-  await w3.cut();
-  await until(
-    'w3 to have one agent again',
-    120_000,
-    async () => !(await swapping(w3)) && (await agentOf(w3)).includes('running'),
-  );
-  await w3.restore();
+  await Promise.all([cutWhilePulling(w1), hangs(w2), cutWhileSwapping(w3)]);
   await until('everybody to be on the version', 240_000, async () => equal(await fleet(), allOn('v1.3.0')));
   // The new agent of w3 beats before the old one is put away.
   await until('nothing but the new agents', 60_000, async () =>
     equal(await agents(), Array(3).fill(agentAt('v1.3.0'))),
   );
+});
+
+/** What the control plane said about a worker's update. */
+async function serverSaid(what: string, { name }: Host): Promise<boolean> {
+  const { id } = (await server.services())['server'] ?? { id: '' };
+  const { stdout } = await rig.docker(['logs', id]);
+  return stdout.split('\n').some((line) => line.includes(what) && line.includes(`"name":"${name}"`));
+}
+
+async function cutWhilePulling(host: Host): Promise<void> {
+  await host.restore();
+  await until('the server to begin', 90_000, () => serverSaid('agent update begins', host));
+  await host.cut();
+  await until('the server to give up', 60_000, () => serverSaid('agent update failed', host));
+  expect(await agentOf(host)).toContain(' running ');
+  expect(await agentOf(host)).toContain(':v1.0.0');
+  await host.restore();
+}
+
+async function hangs(host: Host): Promise<void> {
+  await host.freeze();
+  await host.restore();
+  await until('the server to give up', 90_000, () => serverSaid('agent update failed', host));
+  expect(await agentOf(host)).toContain(':v1.0.0');
+  await host.thaw();
+}
+
+async function cutWhileSwapping(host: Host): Promise<void> {
+  await host.restore();
+  await until('the server to swap its agent', 90_000, () => swapping(host));
+  await host.cut();
+  await until(
+    'it to have one agent again',
+    120_000,
+    async () => !(await swapping(host)) && (await agentOf(host)).includes('running'),
+  );
+  await host.restore();
+}
+
+test('two servers on one Redis update it once', async () => {
+  const redis = await openRedisRig(rig.sandbox.network.hostAddress);
+  const log: string[] = [];
+  let second: ChildProcess | undefined;
+  try {
+    const settings = await readFile(server.env, 'utf8');
+    await writeFile(server.env, settings.replace(/^REDIS_URL=.*$/m, `REDIS_URL=${redis.url}`));
+    await w2.cut();
+    expect(await server.json(['rollback', 'v1.0.0', '--yes'])).toMatchObject({
+      exitCode: 3,
+      error: { hint: 'xingrin worker update w2' },
+    });
+    const env = { ...rig.env, PROJECT: server.root, PORT: '0' };
+    const started = await spawnServer(env, log);
+    second = started.child;
+    await redis.settle();
+    const since = await w2.must(['date', '+%s']);
+    await w2.restore();
+    const { id } = ((await server.ok(['status'])).data['workers'] as { id: number; name: string }[]).find(
+      ({ name }) => name === 'w2',
+    ) ?? { id: 0 };
+    const secret = /^AGENT_TOKEN=(.+)$/m.exec(settings)?.[1] ?? '';
+    // Its agent beats at the one; here it beats at the other as well, for as long as it tells the old version.
+    const beat = async (): Promise<void> => {
+      const headers = { authorization: `Bearer ${agentToken(secret, id)}` };
+      const body = JSON.stringify({ cpu_percent: 1, memory_percent: 1, version: 'v1.3.0' });
+      const url = `http://127.0.0.1:${started.port}/api/workers/${id}/heartbeat/`;
+      expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(200);
+    };
+    await until('somebody to swap its agent', 90_000, async () => {
+      await beat();
+      return swapping(w2);
+    });
+    await until('everybody to be on the version', 90_000, async () => equal(await fleet(), allOn('v1.0.0')));
+    await until('nothing but the new agents', 60_000, async () =>
+      equal(await agents(), Array(3).fill(agentAt('v1.0.0'))),
+    );
+    const filters = ['--filter', 'event=create', '--filter', 'container=xingrin-agent-next'];
+    const events = ['docker', 'events', '--since', since, '--until', await w2.must(['date', '+%s'])];
+    expect((await w2.must([...events, ...filters])).split('\n')).toHaveLength(1);
+    const begun = log
+      .join('')
+      .split('\n')
+      .filter((line) => line.includes('agent update begins'));
+    expect(begun.length + ((await serverSaid('agent update begins', w2)) ? 1 : 0)).toBe(1);
+  } finally {
+    second?.kill('SIGKILL');
+    await redis.close();
+  }
 });
 
 test('a removed worker keeps nothing of ours that runs', async () => {

@@ -22,21 +22,21 @@ export interface RedisRig {
   close(): Promise<void>;
 }
 
-export async function openRedisRig(): Promise<RedisRig> {
+export async function openRedisRig(address = '127.0.0.1'): Promise<RedisRig> {
   const folder = await mkdtemp(join(tmpdir(), 'xingrin-redis-'));
-  const port = await freePort();
-  const redis = new Redis(port, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  const port = await freePort(address);
+  const redis = new Redis(port, address, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   redis.on('error', () => {});
   let child: ChildProcess | null = null;
   const rig: RedisRig = {
-    url: `redis://127.0.0.1:${port}/0`,
+    url: `redis://${address}:${port}/0`,
     redis,
     async start({ journal = false } = {}) {
-      const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
+      const own = ['--port', String(port), '--bind', address, '--protected-mode', 'no', '--dir', folder, '--save', ''];
       const kept = journal ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [];
       child = spawn('redis-server', [...own, ...kept], { stdio: 'ignore' });
       await once(child, 'spawn');
-      await until('Redis to answer', 10_000, () => answers(port));
+      await until('Redis to answer', 10_000, () => answers(address, port));
     },
     async kill() {
       if (child === null || child.exitCode !== null || child.signalCode !== null) return;
@@ -88,8 +88,8 @@ export async function openClockRig(url: string): Promise<{ url: string; turn(sec
   };
 }
 
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+async function answers(address: string, port: number): Promise<boolean> {
+  const socket = connect(port, address);
   try {
     await once(socket, 'connect');
     socket.write('PING\r\n');
@@ -102,8 +102,8 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+async function freePort(address: string): Promise<number> {
+  const server = createServer().listen(0, address);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();

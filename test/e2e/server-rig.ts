@@ -116,17 +116,7 @@ export async function openServerRig(): Promise<ServerRig> {
         WORKER_NAME: 'local',
         ...environment,
       };
-      const [program = process.execPath, ...args] = [...under, process.execPath, BUNDLE];
-      const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-      processes.add(child);
-      const port = await new Promise<number>((resolve, reject) => {
-        child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log.slice(-5).join('')}`)));
-        child.stdout.setEncoding('utf8').on('data', (text: string) => {
-          log.push(text);
-          const found = /"message":"serving","port":(\d+)/.exec(text)?.[1];
-          if (found !== undefined) resolve(Number(found));
-        });
-      });
+      const { child, port } = await spawnServer(env, log, under, (each) => processes.add(each));
       return clientAt(port, () => killed(child));
     },
     async close() {
@@ -135,6 +125,34 @@ export async function openServerRig(): Promise<ServerRig> {
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * A control plane as a process of its own.
+ *
+ * @param env its whole environment
+ * @param log gets what it says
+ * @param under a program that runs it, with its arguments
+ * @param begun called with the process before it serves
+ */
+export async function spawnServer(
+  env: Readonly<Record<string, string | undefined>>,
+  log: string[],
+  under: readonly string[] = [],
+  begun: (child: ChildProcess) => void = () => {},
+): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+  const [program = process.execPath, ...args] = [...under, process.execPath, BUNDLE];
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  begun(child);
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log.slice(-5).join('')}`)));
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      log.push(text);
+      const found = /"message":"serving","port":(\d+)/.exec(text)?.[1];
+      if (found !== undefined) resolve(Number(found));
+    });
+  });
+  return { child, port };
 }
 
 async function killed(child: ChildProcess): Promise<void> {

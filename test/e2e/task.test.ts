@@ -304,13 +304,14 @@ describe('over HTTP', () => {
   const [ADMIN, AGENTS] = ['admin-of-the-tasks', 'secret-of-the-agents'];
   let child: ReturnType<typeof begin>;
   let url: string;
-  beforeAll(async () => {
+  beforeAll(startServer);
+  async function startServer(): Promise<void> {
     child = begin(['server'], { PORT: '0', ADMIN_TOKEN: ADMIN, AGENT_TOKEN: AGENTS });
     let log = '';
     child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
     await until('the server', LIMIT, () => /"serving","port":\d+/.test(log));
     url = `http://127.0.0.1:${/"serving","port":(\d+)/.exec(log)?.[1]}`;
-  });
+  }
   afterAll(async () => {
     child?.kill('SIGTERM');
     await child;
@@ -365,6 +366,23 @@ describe('over HTTP', () => {
   test('a task for a named worker; what cannot start ends with 125', async () => {
     const { body } = await call('/api/tasks/', { args: ['/no/such/program'], worker: 'w2' });
     expect(await ended(body.id)).toMatchObject({ worker: 'w2', status: 'failed', exit_code: 125 });
+  });
+
+  test('a server that dies over it starts it when it is back, once; one whose variables died with it has failed', async () => {
+    const { body } = await call('/api/tasks/', { args: ['echo', 'once'], worker: 'w1' });
+    child.kill('SIGKILL');
+    await child;
+    const records = join(root, '.xingrin/tasks');
+    const record = JSON.parse(await readFile(join(records, `${body.id}.json`), 'utf8')) as Record<string, unknown>;
+    expect(record).toMatchObject({ served: { again: true }, end: null });
+    const lost = { ...record, id: 'lost-over-http', started: null, served: { again: false } };
+    await writeFile(join(records, 'lost-over-http.json'), JSON.stringify(lost));
+    await startServer();
+    expect(await ended(body.id)).toMatchObject({ worker: 'w1', status: 'ended', exit_code: 0 });
+    expect(await ended('lost-over-http')).toMatchObject({ status: 'failed', exit_code: 125 });
+    expect(await xingrin(['task', 'logs', body.id])).toMatchObject({ stdout: 'once' });
+    const named = await w1.must(['docker', 'ps', '--all', '--quiet', '--filter', `name=${body.id}`]);
+    expect(named.split('\n')).toHaveLength(1);
   });
 
   test.each<[string, unknown, string, number, string | undefined]>([
