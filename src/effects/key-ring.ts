@@ -81,6 +81,15 @@ export class KeyRing {
     return { paths: [...new Set(paths)], usual: usual !== false };
   }
 
+  /** The first of the named key files that nobody opens without its passphrase; null if there is none. */
+  async lockedFile(at: readonly Endpoint[]): Promise<string | null> {
+    for (const path of this.keyFiles(at).paths) {
+      const text = await readText(path).catch(() => null);
+      if (text !== null && inspectPrivateKey(text)?.locked === true) return path;
+    }
+    return null;
+  }
+
   /** The project's key alone, to find out whether a server lets it in. */
   ownOnly(): KeyRing {
     const { projectKey, transport = 'node' } = this.#options;

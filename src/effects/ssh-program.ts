@@ -5,6 +5,7 @@ import { announced, endProcess } from '../argv/remote-process.ts';
 import { sshArgv, sshConfig, knownHosts } from '../argv/ssh.ts';
 import { shellCommand } from '../argv/shell-quote.ts';
 import { UserError } from '../domain/errors.ts';
+import { same } from '../domain/text.ts';
 import { ConnectionPool, type KeptConnection } from './connection-pool.ts';
 import type { KeyRing } from './key-ring.ts';
 import { run } from './process.ts';
@@ -85,11 +86,11 @@ class ProgramConnection implements KeptConnection {
     await writeFileAtomic(config, text, { mode: 0o600 });
     await appendFile(log, '');
     const connection = new ProgramConnection(host, config, log);
-    await connection.#logIn();
+    await connection.#logIn(ring);
     return connection;
   }
 
-  async #logIn(): Promise<void> {
+  async #logIn(ring: KeyRing): Promise<void> {
     const limit = connectLimit(this.#host);
     const { code } = await this.#ssh(['-N', '-f'], [], { timeout: limit });
     if (code === 0) return;
@@ -98,7 +99,10 @@ class ProgramConnection implements KeptConnection {
     if (this.#host.jumps.length > 0 && code !== 127)
       said += (await this.#ssh(['-S', 'none'], ['true'], { timeout: limit })).stderr;
     if (code === 127) throw unreachable(this.#host, 'no ssh program');
-    throw failureOf(this.#host, code === 124 ? 'Connection timed out' : said);
+    const failure = failureOf(this.#host, code === 124 ? 'Connection timed out' : said);
+    // The program passes such a key over without a word, since it may ask nobody.
+    const locked = failure.code === 'AUTHENTICATION' ? await ring.lockedFile([this.#host, ...this.#host.jumps]) : null;
+    throw locked === null ? failure : keyIsLocked(this.#host, locked);
   }
 
   async isAlive(): Promise<boolean> {
@@ -175,6 +179,17 @@ function failureOf(host: Host, said: string): UserError {
   if (/Permission denied|Too many authentication failures/.test(said)) return loginRefused(host, host, ['ssh']);
   const [, reason = 'protocol'] = REASONS.find(([words]) => said.includes(words)) ?? [];
   return unreachable(host, reason, said);
+}
+
+function keyIsLocked(host: Host, path: string): UserError {
+  return new UserError(
+    'AUTHENTICATION',
+    {
+      en: `${host.name} refused the login; the key ${path} has a passphrase, and ssh may not ask for it here`,
+      zh: `${host.name} 拒绝登录;密钥 ${path} 设有口令,而 ssh 在此不能询问`,
+    },
+    { host: host.name, hint: same(`ssh-add ${path}`) },
+  );
 }
 
 const REASONS: readonly (readonly [string, string])[] = [

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Endpoint } from '../../src/domain/inventory.ts';
 import { until } from '../../src/effects/clock.ts';
 import { openFleet, type Fleet } from '../../src/effects/fleet.ts';
@@ -36,14 +39,72 @@ const KINDS: readonly TransportKind[] = ['node', 'openssh'];
 const ringOf = (transport: TransportKind): KeyRing =>
   new KeyRing({ projectKey: null, askPassphrase: async () => null, transport });
 
-async function withFleet<T>(transport: TransportKind, work: (fleet: Fleet) => Promise<T>): Promise<T> {
-  const fleet = openFleet(ringOf(transport));
+async function withFleet<T>(
+  transport: TransportKind,
+  work: (fleet: Fleet) => Promise<T>,
+  ring = ringOf(transport),
+): Promise<T> {
+  const fleet = openFleet(ring);
   try {
     return await work(fleet);
   } finally {
     await fleet.close();
   }
 }
+
+/** The key that lets root in at w1, behind a passphrase; its path. */
+async function lockedKey(name: string): Promise<string> {
+  const path = join(rig.folder, `${name}.locked`);
+  await copyFile(w1.identity, path);
+  await rig.must(['ssh-keygen', '-q', '-p', '-P', '', '-N', PASSPHRASE, '-f', path]);
+  return path;
+}
+const PASSPHRASE = 'open sesame';
+
+/** A real ssh-agent with nothing in it. */
+async function startSshAgent(name: string): Promise<{ socket: string; end(): void }> {
+  const socket = join(rig.folder, `${name}.sock`);
+  const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  await until('the agent', 10_000, () => existsSync(socket));
+  return { socket, end: () => void child.kill() };
+}
+
+test('a passphrase is asked for once, whatever needs it; a wrong one is told', async () => {
+  const locked = await lockedKey('asked');
+  const asked: string[] = [];
+  const ringThat = (answer: string | null): KeyRing =>
+    new KeyRing({
+      projectKey: null,
+      askPassphrase: async (path) => {
+        asked.push(path);
+        return answer;
+      },
+    });
+  vi.stubEnv('SSH_AUTH_SOCK', '');
+  try {
+    const ring = ringThat(PASSPHRASE);
+    for (let round = 0; round < 2; round += 1)
+      await withFleet(
+        'node',
+        async (fleet) => {
+          const connection = await fleet.connect(target(w1, { identity: locked }));
+          expect((await connection.exec(['true'], { timeout: 10_000 })).code).toBe(0);
+        },
+        ring,
+      );
+    expect(asked).toEqual([locked]);
+    const failed = await withFleet(
+      'node',
+      (fleet) => failureOf(fleet.connect(target(w1, { identity: locked }))),
+      ringThat('open barley'),
+    );
+    expect(failed).toMatchObject({ code: 'AUTHENTICATION', exitCode: 4, details: { host: 'w1' } });
+    expect(failed.text.en).toContain(`the passphrase of ${locked} is wrong`);
+    expect(JSON.stringify(failed)).not.toContain('barley');
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
 
 describe.for(KINDS)('%s', (kind) => {
   test('arguments, input, both streams and the exit code are what they are', () =>
@@ -119,6 +180,28 @@ describe.for(KINDS)('%s', (kind) => {
         code: 'UNREACHABLE',
       });
     }));
+
+  test('a key that is locked: the agent that holds it opens the door; without, it is named with what mends it', async () => {
+    const locked = await lockedKey(kind);
+    const host = target(w1, { identity: locked });
+    const agent = await startSshAgent(kind);
+    try {
+      await rig.must(['ssh-add', '-q', w1.identity], { env: { SSH_AUTH_SOCK: agent.socket } });
+      vi.stubEnv('SSH_AUTH_SOCK', agent.socket);
+      await withFleet(kind, async (fleet) => {
+        const connection = await fleet.connect(host);
+        expect((await connection.exec(['true'], { timeout: 10_000 })).code).toBe(0);
+      });
+    } finally {
+      vi.unstubAllEnvs();
+      agent.end();
+    }
+    vi.stubEnv('SSH_AUTH_SOCK', '');
+    const alone = await withFleet(kind, (fleet) => failureOf(fleet.connect(host)));
+    vi.unstubAllEnvs();
+    expect(alone).toMatchObject({ code: 'AUTHENTICATION', exitCode: 4, details: { host: 'w1' } });
+    expect(alone.details.hint?.en).toContain('ssh-add');
+  });
 
   test('a cable that is pulled out in the middle, and a server that says nothing', () =>
     withFleet(kind, async (fleet) => {
