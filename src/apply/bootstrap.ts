@@ -108,10 +108,11 @@ function requireDocker({ docker }: Pick<HostFacts, 'docker'>, host: string): voi
 export async function ensureDocker(
   connection: Connection,
   host: string,
+  mirrors: readonly string[],
   signal: AbortSignal,
   report: (line: string) => void,
 ): Promise<void> {
-  const { argv, input } = installDocker();
+  const { argv, input } = installDocker(mirrors);
   const { code, stdout, stderr } = await connection.exec(argv, {
     input,
     timeout: INSTALL_LIMIT,

@@ -27,13 +27,13 @@ type Check = On & {
   readonly platforms: readonly string[] | null;
   readonly [key: string]: Json;
 };
+type Install = On & { readonly mirrors: readonly string[]; readonly [key: string]: Json };
 type Pull = On & {
   readonly reference: string;
   readonly digests: readonly string[] | null;
   readonly [key: string]: Json;
 };
 type Swap = On & { readonly version: string; readonly [key: string]: Json };
-type Plain = On & { readonly [key: string]: Json };
 
 /** Milliseconds for one small command over there. */
 const LIMIT = 30_000;
@@ -73,10 +73,10 @@ export function fleetExecutors(project: Project, access: FleetAccess = unattende
           return 'unchanged';
         }),
     }),
-    'install-docker': executor<Plain>({
+    'install-docker': executor<Install>({
       apply: (params, { signal, report }) =>
         on(params, async (host) => {
-          await ensureDocker(await host.connect(), host.name, signal, (detail) => report({ detail }));
+          await ensureDocker(await host.connect(), host.name, params.mirrors, signal, (detail) => report({ detail }));
           return 'done';
         }),
     }),

@@ -5,7 +5,7 @@ export const NO_PACKAGES = 78;
 
 /**
  * Installs Docker from the distribution's packages, starts it and waits for it; nothing where it answers already. As root, or with a sudo
- * that does not ask.
+ * that does not ask. The first argument is what a new engine is set up with; empty for nothing.
  */
 const INSTALL = `
 main() {
@@ -23,21 +23,46 @@ main() {
     elif command -v apk >/dev/null 2>&1; then $as apk add --quiet docker || exit 1
     else exit ${NO_PACKAGES}
     fi
+    if [ -n "$1" ] && [ ! -e /etc/docker/daemon.json ]; then
+      $as mkdir -p /etc/docker && printf '%s\n' "$1" | $as tee /etc/docker/daemon.json.new >/dev/null &&
+        $as mv /etc/docker/daemon.json.new /etc/docker/daemon.json || exit 1
+      anew=restart
+    fi
   fi
-  { $as systemctl enable --now docker || $as rc-update add docker && $as rc-service docker start || $as service docker start; } >/dev/null 2>&1
-  if [ -n "$as" ]; then $as usermod -aG docker "$(id -un)" || exit 1; fi
+  if [ -n "$as" ]; then
+    me=$(id -un)
+    getent group docker >/dev/null || $as groupadd --system docker || exit 1
+    $as usermod -aG docker "$me" || exit 1
+  fi
+  said=$(start "\${anew:-start}" 2>&1)
   left=30
   until $as docker version >/dev/null 2>&1; do
     left=$((left - 1))
-    if [ "$left" = 0 ]; then echo 'the daemon does not answer' >&2; exit 1; fi
+    if [ "$left" = 0 ]; then printf '%s\n' "$said" 'the daemon does not answer' >&2; exit 1; fi
     sleep 1
   done
+  # As a login does: with the groups that it has by now.
+  if [ -n "$as" ] && ! sudo -n -u "$me" docker version >/dev/null; then exit 1; fi
+}
+start() {
+  if [ -d /run/systemd/system ]; then $as systemctl enable docker; $as systemctl "$1" docker
+  elif command -v rc-service >/dev/null 2>&1; then $as rc-update add docker; $as rc-service docker "$1"
+  else
+    # Debian's script cannot restart what does not run.
+    if [ "$1" = restart ]; then $as service docker stop; fi
+    $as service docker start
+  fi
 }
 main "$@"
 `;
 
-export function installDocker(): { readonly argv: readonly string[]; readonly input: string } {
-  return { argv: ['sh', '-s'], input: INSTALL };
+/** @param mirrors where a new engine looks for images of Docker Hub first; one that has settings keeps them */
+export function installDocker(mirrors: readonly string[]): {
+  readonly argv: readonly string[];
+  readonly input: string;
+} {
+  const settings = mirrors.length === 0 ? '' : JSON.stringify({ 'registry-mirrors': mirrors });
+  return { argv: ['sh', '-s', '--', settings], input: INSTALL };
 }
 
 /** Prints `Linux x86_64`. */

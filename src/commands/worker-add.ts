@@ -22,11 +22,13 @@ import { readText } from '../effects/files.ts';
 import { openFleet } from '../effects/fleet.ts';
 import { fingerprint } from '../effects/host-key.ts';
 import type { KeyRing } from '../effects/key-ring.ts';
+import { localConnection } from '../effects/local-host.ts';
 import { readPublicKey } from '../effects/project-key.ts';
 import { askSecret, confirm } from '../effects/prompt.ts';
 import { scanHostKey } from '../effects/ssh-node.ts';
 import { readFirstLine } from '../effects/standard-input.ts';
 import { hostKeyDiffers } from '../effects/transport.ts';
+import { readHostFacts } from '../observe/host-facts.ts';
 import { localWorkerName, readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { agentSpecFor } from '../observe/agent-spec.ts';
@@ -34,7 +36,7 @@ import { placeOf } from '../observe/ssh-place.ts';
 import { readInstalled, type Installed } from '../observe/worker-images.ts';
 import { observeWorkers } from '../observe/workers.ts';
 import { checkHost, installDocker, pullOnWorker, swapAgent } from '../plan/fleet.ts';
-import { makePlan, type Step } from '../plan/plan.ts';
+import { MAIN_HOST, makePlan, type Step } from '../plan/plan.ts';
 import { installKey, makeProjectKey, recordWorker } from '../plan/workers.ts';
 import { workerData } from '../ui/workers.ts';
 import { perform, type Proposal } from './perform.ts';
@@ -96,7 +98,8 @@ async function propose(
   if (!isDeepStrictEqual(worker, existing)) steps.push(recordWorker(worker, fingerprint(worker.hostKey)));
   if (installed !== null) {
     const complete = existing !== undefined && steps.length === 0 && (await isComplete(existing, ring, installed));
-    if (!complete) steps.push(...bootstrapSteps(worker, installed, options.installDocker === true));
+    const mirrors = options.installDocker === true ? await mirrorsHere() : null;
+    if (!complete) steps.push(...bootstrapSteps(worker, installed, mirrors));
   }
   const notes: Text[] = [];
   const access: WorkerAccess = { ring, warn: (text) => void notes.push(text) };
@@ -123,10 +126,20 @@ async function isComplete(worker: Worker, ring: KeyRing, installed: Installed): 
   return seen !== undefined && seen.status === 'online' && seen.missing.length === 0;
 }
 
-function bootstrapSteps(worker: Worker, { version, images, platforms }: Installed, install: boolean): Step[] {
+/** Where the main server's engine looks for images of Docker Hub first. */
+async function mirrorsHere(): Promise<readonly string[]> {
+  return (await readHostFacts(localConnection(MAIN_HOST), [])).mirrors;
+}
+
+/** @param mirrors for an engine that is installed where there is none; null if none is to be installed */
+function bootstrapSteps(
+  worker: Worker,
+  { version, images, platforms }: Installed,
+  mirrors: readonly string[] | null,
+): Step[] {
   return [
-    checkHost(worker, install, platforms),
-    ...(install ? [installDocker(worker)] : []),
+    checkHost(worker, mirrors !== null, platforms),
+    ...(mirrors === null ? [] : [installDocker(worker, mirrors)]),
     ...images.map((image) => pullOnWorker(worker, image, { lax: false }, PULL)),
     swapAgent(worker, version, { lax: false }),
   ];

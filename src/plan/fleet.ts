@@ -26,12 +26,15 @@ export function checkHost(worker: Worker, install: boolean, platforms: readonly 
   return on(worker, 'check-host', title, STRICT, { install, platforms });
 }
 
-export function installDocker(worker: Worker): Step {
+/** @param mirrors of the main server's engine, for a new one */
+export function installDocker(worker: Worker, mirrors: readonly string[]): Step {
+  const [through, via] =
+    mirrors.length === 0 ? ['', ''] : [` with mirror ${mirrors.join(', ')}`, `(镜像加速 ${mirrors.join('、')})`];
   const title = {
-    en: "install Docker from the distribution's packages, if it is missing; it stays whatever comes after",
-    zh: '如缺少 Docker,则从发行版软件源安装;之后不会移除',
+    en: `install Docker from the distribution's packages${through}, if it is missing; it stays whatever comes after`,
+    zh: `如缺少 Docker,则从发行版软件源安装${via};之后不会移除`,
   };
-  return on(worker, 'install-docker', title, STRICT, {});
+  return on(worker, 'install-docker', title, STRICT, { mirrors });
 }
 
 /** @param wave the title under which it happens beside others */

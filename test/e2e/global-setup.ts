@@ -25,6 +25,7 @@ const TOOLS = {
   curl: 'curl',
   sshd: 'openssh-server',
   ssh: 'openssh-client',
+  sudo: 'sudo',
   'redis-server': 'redis-server',
   zsh: 'zsh',
   fish: 'fish',

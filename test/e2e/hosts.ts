@@ -103,6 +103,7 @@ export async function openHost(rig: Rig, name: string): Promise<Host> {
   };
 
   for (const home of ['/root', '/home']) await must(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', home]);
+  await must(['tee', '-a', '/etc/hosts'], { input: `127.0.1.1 ${name}\n` });
   await must(['mkdir', '-p', '/etc/ssh', '/run/sshd']);
   await must(['tee', '/etc/ssh/sshd_config'], { input: CONFIG });
   await must(['usermod', '--shell', '/bin/bash', 'root']);
