@@ -153,7 +153,7 @@ async function ask(
   dispatcher: Dispatcher,
   limit: number,
 ): Promise<RegistryAnswer> {
-  const { fetch } = await import('undici');
+  const { fetch } = (await import('undici')).default;
   const { method, headers = {}, body } = request;
   const response = await fetch(url, {
     method,
@@ -171,7 +171,7 @@ function retryAfter(answer: RegistryAnswer): number | null {
 }
 
 async function dispatcherWith(tls: { ca?: string[]; rejectUnauthorized?: boolean }): Promise<Dispatcher> {
-  const { EnvHttpProxyAgent } = await import('undici');
+  const { EnvHttpProxyAgent } = (await import('undici')).default;
   return new EnvHttpProxyAgent({ connect: tls, requestTls: tls, keepAliveTimeout: 1_000 });
 }
 
