@@ -128,6 +128,22 @@ test('the control plane hears every worker, and status says so', async () => {
   expect(await server.json(['worker', 'update', 'w1', '--hosts', 'w2'])).toMatchObject({ exitCode: 2 });
 });
 
+test('doctor finds all of it well; then what is not, on which host, and mends what it safely can', async () => {
+  const well = await server.json(['doctor']);
+  expect(well).toMatchObject({ exitCode: 0, data: { findings: [] } });
+  await w3.must(['docker', 'stop', '--time', '1', 'xingrin-agent']);
+  await w2.must(['docker', 'image', 'rm', product.reference('worker', 'v1.0.0')]);
+  await w1.cut();
+  const ill = await server.json(['doctor']);
+  await w1.restore();
+  expect(ill.exitCode).toBe(3);
+  const found = (ill.data['findings'] as { host: string; code: string }[]).map(({ host, code }) => `${host} ${code}`);
+  expect(found.toSorted()).toEqual(['w1 HOST_UNREACHABLE', 'w2 WORKER_IMAGE_MISSING', 'w3 AGENT_DOWN']);
+  await server.json(['--yes', 'doctor', '--fix']);
+  await until('everybody to be heard again', 60_000, async () => equal(await fleet(), allOn('v1.0.0')));
+  expect(await server.json(['doctor'])).toMatchObject({ exitCode: 0, data: { findings: [] } });
+});
+
 test('tasks run on the workers, and on the least loaded', async () => {
   const hello = ['--', 'sh', '-c', 'echo "$IMAGE_TAG on a worker"'];
   for (const { name } of [w1, w3]) {

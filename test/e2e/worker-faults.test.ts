@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../src/effects/clock.ts';
 import { openHost, type Host } from './hosts.ts';
+import { journalIsClosed, killedAtWrite } from './kill.ts';
 import { makeProduct, type Document, type Product, type Server } from './product.ts';
 import { openRig, type Rig } from './rig.ts';
 
@@ -118,6 +119,21 @@ test('the cable is pulled out in the middle of a pull: named, and the same comma
   await shape('del', 'dev', link, 'root');
   await until('the worker to be added', 60_000, async () => (await server.json(add())).ok);
   expect(await w1.must(['docker', 'inspect', '--format', '{{.State.Health.Status}}', 'xingrin-agent'])).toBe('healthy');
+});
+
+test('an add that is killed with -9 can be repeated, and what it left removed', async () => {
+  await server.ok(['--yes', 'worker', 'remove', NAME]);
+  let kills = 0;
+  for (let when = 4; (await killedAtWrite(rig, server, add(), when)) !== null; when += 4, kills += 1) {
+    const { data } = await server.ok(['worker', 'list']);
+    expect(await journalIsClosed(server)).toBe(true);
+    if (kills % 2 === 0) {
+      await server.ok(add());
+      await server.ok(['--yes', 'worker', 'remove', NAME]);
+    } else if ((data['workers'] as unknown[]).length > 0) await server.ok(['--yes', 'worker', 'remove', NAME]);
+    await expectUntouched();
+  }
+  expect(kills).toBeGreaterThan(2);
 });
 
 test('a full disk there: that worker is named with the mend, keeps its agent, and follows when there is room', async () => {
