@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { request, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 export interface Blob {
   readonly digest: string;
@@ -47,7 +46,11 @@ async function ask(url: string, options: RequestOptions, body?: Readable): Promi
     asked.on('error', reject);
   });
   if (body === undefined) asked.end();
-  else await Promise.all([pipeline(body, asked), answered]);
+  else {
+    // The answer counts: a registry that has it all may close the connection before the last write is reported as done.
+    body.on('error', (error) => asked.destroy(error));
+    body.pipe(asked);
+  }
   const answer = await answered;
   answer.resume();
   return answer;
