@@ -1,13 +1,15 @@
 import { removeKeyArgv } from '../argv/authorized-keys.ts';
+import { listImagesOf, removeImages } from '../argv/images.ts';
 import { UserError } from '../domain/errors.ts';
 import { withoutWorker, withWorker, type Worker } from '../domain/inventory.ts';
 import { readText } from '../effects/files.ts';
 import { readPublicKey } from '../effects/project-key.ts';
 import { composeProjectName } from '../observe/deployment.ts';
+import type { Connection } from '../effects/transport.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
 import { takeAgentAway } from './agent-swap.ts';
-import { unattendedAccess, type HostAccess } from './host-access.ts';
+import { onHost, unattendedAccess, type HostAccess } from './host-access.ts';
 import { executor, type Executors } from './step.ts';
 import { writeInventory } from './workers.ts';
 
@@ -15,6 +17,8 @@ type Params = { readonly worker: Worker & { readonly [key: string]: Json } };
 
 /** Milliseconds for one small command over there. */
 const LIMIT = 30_000;
+/** An engine deletes gigabytes at the speed of its disk. */
+const IMAGES_LIMIT = 600_000;
 
 /** Taking a worker out of the fleet. What tasks left there, and what is not ours, stays. */
 export function workerRemovalExecutors(project: Project, access: HostAccess = unattendedAccess(project)): Executors {
@@ -26,6 +30,24 @@ export function workerRemovalExecutors(project: Project, access: HostAccess = un
         await takeAgentAway(host, await composeProjectName(project));
         return 'done';
       },
+    }),
+    // What a task left uses its image: that one stays, since Docker refuses to remove it.
+    'remove-images': executor<Params & { readonly repositories: readonly string[]; readonly [key: string]: Json }>({
+      apply: ({ worker, repositories }, { signal }) =>
+        onHost(access, worker, async (connection) => {
+          // The main server's own engine, reached as a worker: what one can go back to is there.
+          const [here, there] = await Promise.all([engineId(await access.connect(null)), engineId(connection)]);
+          if (here === there) return;
+          for (const repository of repositories) {
+            const listed = await connection.exec(listImagesOf(repository), { timeout: LIMIT, signal });
+            const images = listed.stdout
+              .split('\n')
+              .filter((line) => line !== '')
+              .map((line) => line.split(' ') as [name: string, id: string])
+              .map(([name, id]) => (name.endsWith(':<none>') ? id : name));
+            if (images.length > 0) await connection.exec(removeImages(images), { timeout: IMAGES_LIMIT, signal });
+          }
+        }),
     }),
     'forget-worker': executor<Params>({
       async apply({ worker }) {
@@ -54,6 +76,11 @@ export function workerRemovalExecutors(project: Project, access: HostAccess = un
       },
     }),
   };
+}
+
+/** Docker's own name for an engine; empty where it does not answer. */
+async function engineId(connection: Connection): Promise<string> {
+  return (await connection.exec(['docker', 'info', '--format', '{{.ID}}'], { timeout: LIMIT })).stdout.trim();
 }
 
 function keyStays(worker: Worker, evidence: string): UserError {

@@ -3,6 +3,11 @@ export function listImages(): string[] {
   return ['docker', 'image', 'ls', '--quiet', '--no-trunc'];
 }
 
+/** `name:tag id` of every image of a repository, one a line; the tag of one without is `<none>`. */
+export function listImagesOf(repository: string): string[] {
+  return ['docker', 'image', 'ls', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}', '--', repository];
+}
+
 /** A line of JSON for each image; code 1 if one of them has gone meanwhile, the others are still told. */
 export function inspectImages(ids: readonly string[]): string[] {
   return ['docker', 'image', 'inspect', '--format', IMAGE, '--', ...ids];

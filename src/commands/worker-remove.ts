@@ -3,6 +3,7 @@ import { UserError } from '../domain/errors.ts';
 import { addressOf, findWorker, type Worker } from '../domain/inventory.ts';
 import { openFleet, type Fleet } from '../effects/fleet.ts';
 import { localConnection } from '../effects/local-host.ts';
+import { workerRepositories } from '../observe/worker-images.ts';
 import { readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { MAIN_HOST } from '../plan/plan.ts';
@@ -48,7 +49,7 @@ async function propose(
     failed: (_host, error) => session.warn(error.text),
   });
   return {
-    plan: planRemoval(worker, away === null),
+    plan: planRemoval(worker, away === null, await workerRepositories(project)),
     executors,
     report: async () => ({
       data: { removed: { id: worker.id, name: worker.name } },

@@ -63,6 +63,15 @@ export function workerImages(project: Project, env: EnvFile, version: string, lo
   return references.map((reference) => ({ reference, digests: pinned.get(reference) ?? null }));
 }
 
+/** This project's images for workers, without tags; none before the stack is installed, since nothing names their repository yet. */
+export async function workerRepositories(project: Project): Promise<string[]> {
+  const text = await readText(project.envFile);
+  if (text === null) return [];
+  const repository = repositoryOf(project, parseEnvFile(text, project.envFile));
+  const names = project.config.images.map(({ name }) => name).filter((name) => /-(worker|agent)$/.test(name));
+  return names.map((name) => `${repository}/${name}`);
+}
+
 /** The reference of the agent's image of a version. */
 export function agentReference(project: Project, env: EnvFile, version: string): string {
   return imageName(repositoryOf(project, env), agentImage(project), version);

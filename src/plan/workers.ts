@@ -48,7 +48,8 @@ export function plainWorker(worker: Worker): Json {
 }
 
 /** @param reachable whether the host can be logged in to; if not, only the inventory changes */
-export function planRemoval(worker: Worker, reachable: boolean): Plan {
+/** @param repositories of this project's images, without tags: what is there of them goes */
+export function planRemoval(worker: Worker, reachable: boolean, repositories: readonly string[]): Plan {
   const { name } = worker;
   const params = { worker: plainWorker(worker) };
   const there: Step = {
@@ -56,6 +57,15 @@ export function planRemoval(worker: Worker, reachable: boolean): Plan {
     title: { en: `remove the agent on ${name}`, zh: `移除 ${name} 上的 agent` },
     host: name,
     params,
+  };
+  const images: Step = {
+    kind: 'remove-images',
+    title: {
+      en: `remove this project's images on ${name}, but for what tasks left there use`,
+      zh: `移除 ${name} 上本项目的镜像(任务遗留容器所用的除外)`,
+    },
+    host: name,
+    params: { ...params, repositories },
   };
   const here: Step = {
     kind: 'forget-worker',
@@ -70,6 +80,6 @@ export function planRemoval(worker: Worker, reachable: boolean): Plan {
     host: name,
     params,
   };
-  const steps = reachable ? [there, here, key] : [here];
+  const steps = reachable ? [there, ...(repositories.length === 0 ? [] : [images]), here, key] : [here];
   return makePlan({ command: 'worker remove', from: null, to: null, commit: null, steps });
 }

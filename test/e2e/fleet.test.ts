@@ -345,5 +345,17 @@ test('a removed worker keeps nothing of ours that runs', async () => {
     /^(xingrin-task-[a-z0-9-]+\n)*xingrin-task-hello-w1$/,
   );
   expect((await w1.sh(['ls', '/run/xingrin'])).exitCode).not.toBe(0);
+  expect(await w1.must(['cat', '/root/.ssh/authorized_keys'])).not.toContain(' xingrin');
+  // The task's result keeps the image that it ran in.
+  const left = await w1.must([
+    'docker',
+    'image',
+    'ls',
+    '--format',
+    '{{.Repository}}:{{.Tag}}',
+    '--filter',
+    'reference=*/*/xingrin-*',
+  ]);
+  expect(left).toBe(product.reference('worker', 'v1.0.0'));
   await until('the server to forget it', 30_000, async () => !(await fleet()).some((each) => each.startsWith('w1')));
 });
