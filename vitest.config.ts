@@ -39,6 +39,16 @@ export default defineConfig({
           maxWorkers: 3,
         },
       },
+      {
+        // To be read by somebody: what every command looks like in a terminal. TOUR=FOLDER keeps the recordings.
+        test: {
+          name: 'tour',
+          include: ['test/tour/**/*.test.ts'],
+          globalSetup: ['./test/e2e/global-setup.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

@@ -42,7 +42,7 @@ export async function perform(
       session.terminal.say(nothingToDo(plan, session));
       return reported(proposal, [], session);
     }
-    session.terminal.say(renderPlan(plan, session.terminal.language, session.paint));
+    session.terminal.say(renderPlan(plan, session.terminal.language, session.paint, columnsOf(session)));
     await ask(session, proposal);
     await runHook(session, project, 'pre', plan);
     const display = displayFor(plan, session.terminal, session.paint);
@@ -63,7 +63,10 @@ export async function perform(
 
 function dryReport(session: Session, { plan }: Proposal): Report {
   const { language } = session.terminal;
-  const text = plan.steps.length === 0 ? nothingToDo(plan, session) : renderPlan(plan, language, session.paint);
+  const text =
+    plan.steps.length === 0
+      ? nothingToDo(plan, session)
+      : renderPlan(plan, language, session.paint, columnsOf(session));
   const exitCode = plan.steps.length > 0 && session.globals.detailedExitcode ? 8 : 0;
   return { ...planReport(plan, [], session), text, exitCode };
 }
@@ -93,7 +96,7 @@ export async function ask(session: Session, proposal: Pick<Proposal, 'plan' | 'q
     en: `Go ahead with this ${plan.command}?`,
     zh: `执行以上 ${plan.command} 计划吗?`,
   };
-  if (await confirm(session.terminal.text(question), session.signal)) return;
+  if (await confirm(session.terminal.text(question), session.terminal.language, session.signal)) return;
   fail('DECLINED', { en: 'nothing was changed', zh: '未做任何更改' });
 }
 
@@ -169,4 +172,9 @@ async function reported(
 function withPlan(report: Report, plan: Plan, statuses: readonly StepStatus[], session: Session): Report {
   const base: { readonly [key: string]: Json } = planReport(plan, statuses, session).data;
   return { ...report, data: { ...base, ...report.data } };
+}
+
+/** Lines are broken for somebody who reads them in a terminal, and for nobody else. */
+function columnsOf({ terminal }: Session): number {
+  return terminal.progress === 'tty' ? terminal.columns : Number.POSITIVE_INFINITY;
 }

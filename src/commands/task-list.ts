@@ -26,7 +26,7 @@ export async function taskListCommand(session: Session): Promise<Report> {
           reason: terminal.text(whyNot(error)),
         })),
       },
-      text: tasks.length === 0 ? none : renderTasks(tasks, terminal.language, session.paint),
+      text: tasks.length === 0 ? none : renderTasks(tasks, terminal.language, session.paint, terminal.columns),
     };
   });
 }

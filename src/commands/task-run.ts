@@ -156,8 +156,8 @@ async function run(
   record = await update(session, project, record, { started: session.now().toISOString() });
   terminal.say(
     terminal.text({
-      en: `task ${record.id} runs on ${machine.name} (${record.image})`,
-      zh: `任务 ${record.id} 已在 ${machine.name} 上运行(${record.image})`,
+      en: `task ${record.id} runs on ${machine.name} (${lastPart(record.image)})`,
+      zh: `任务 ${record.id} 已在 ${machine.name} 上运行(${lastPart(record.image)})`,
     }),
   );
   if (detach) return { data: { ...taskData(taskOf(record, 'running', null)) }, text: record.id };
@@ -246,4 +246,9 @@ function goesOn(error: unknown, machine: Machine, id: string): unknown {
 function taskOf(record: TaskRecord, state: Task['state'], end: TaskEnd | null): Task {
   const { id, worker, image, args, sent } = record;
   return { id, worker, state, image, args, since: sent, end };
+}
+
+/** An image without where it comes from. */
+function lastPart(image: string): string {
+  return image.slice(image.lastIndexOf('/') + 1);
 }

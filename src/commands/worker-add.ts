@@ -162,8 +162,8 @@ function questionFor(worker: Worker & { readonly hostKey: string }): Text {
   const [kind = ''] = worker.hostKey.split(' ');
   const shown = `${kind} ${fingerprint(worker.hostKey)}`;
   return {
-    en: `${worker.host} shows the host key ${shown}. Is it the right one, and shall this be done?`,
-    zh: `${worker.host} 出示的主机密钥为 ${shown}。确认无误并执行以上计划吗?`,
+    en: `${worker.host} shows the host key\n  ${shown}\n  Is it the right one, and shall this be done?`,
+    zh: `${worker.host} 出示的主机密钥为\n  ${shown}\n  确认无误并执行以上计划吗?`,
   };
 }
 
@@ -247,7 +247,7 @@ async function vouch({ globals, terminal, signal }: Session, jump: Endpoint, sho
     en: `${addressOf(jump)}, on the way, shows the host key ${key}. Is it the right one?`,
     zh: `途经的 ${addressOf(jump)} 出示的主机密钥为 ${key},是否正确?`,
   };
-  if (!(await confirm(terminal.text(question), signal)))
+  if (!(await confirm(terminal.text(question), terminal.language, signal)))
     fail('DECLINED', { en: 'nothing was changed', zh: '未做任何更改' });
 }
 

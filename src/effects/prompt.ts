@@ -1,8 +1,11 @@
+import type { Language } from '../domain/text.ts';
+
 /** Asks a yes-or-no question on the terminal; "no" is the answer to an empty line, to Ctrl-C and to a closed terminal. */
-export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+export async function confirm(question: string, language: Language, signal: AbortSignal): Promise<boolean> {
   const { confirm: ask } = await import('@inquirer/prompts');
   try {
-    return await ask({ message: question, default: false }, { output: process.stderr, signal });
+    const transformer = (yes: boolean): string => (language === 'zh' ? (yes ? '是' : '否') : yes ? 'Yes' : 'No');
+    return await ask({ message: question, default: false, transformer }, { output: process.stderr, signal });
   } catch (error) {
     if (isRefusal(error)) return false;
     throw error;

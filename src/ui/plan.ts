@@ -1,21 +1,26 @@
 import type { Language } from '../domain/text.ts';
 import { MAIN_HOST, type Plan } from '../plan/plan.ts';
 import type { Palette } from './colors.ts';
-import { printable, table } from './layout.ts';
+import { printable, wrapped } from './layout.ts';
 
-/** The plan as the operator sees it before saying yes: from → to, then the steps of each host. */
-export function renderPlan(plan: Plan, language: Language, paint: Palette): string {
+/** Columns before the words of a step. */
+const MARGIN = 5;
+
+/**
+ * The plan as the operator sees it before saying yes: from → to, then the steps of each host.
+ *
+ * @param columns of the terminal; infinite where lines are not to be broken
+ */
+export function renderPlan(plan: Plan, language: Language, paint: Palette, columns: number): string {
   const lines = [paint.strong(headline(plan, language))];
   const hosts = [...new Set(plan.steps.map((step) => step.host))];
   for (const host of hosts) {
     const steps = plan.steps.filter((step) => step.host === host);
     if (hosts.length > 1 || host !== MAIN_HOST) lines.push(`  ${paint.strong(printable(host))}`);
-    lines.push(
-      table(
-        steps.map((step) => [paint.dim('•'), printable(step.title[language])]),
-        2,
-      ),
-    );
+    for (const step of steps) {
+      const [first = '', ...more] = wrapped(printable(step.title[language]), columns - MARGIN);
+      lines.push(`  ${paint.dim('•')}  ${first}`, ...more.map((line) => ' '.repeat(MARGIN) + line));
+    }
   }
   return lines.join('\n');
 }

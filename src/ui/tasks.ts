@@ -1,3 +1,4 @@
+import stringWidth from 'string-width';
 import type { Language, Text } from '../domain/text.ts';
 import type { TaskState } from '../domain/task.ts';
 import type { Task } from '../observe/tasks.ts';
@@ -30,13 +31,20 @@ const STATES: Readonly<Record<TaskState, Text>> = {
   unknown: { en: 'unknown', zh: '未知' },
 };
 
-const LONGEST_COMMAND = 40;
+/** Columns of a command that are shown however narrow the terminal is. */
+const SHORTEST_COMMAND = 8;
 
-export function renderTasks(tasks: readonly Task[], language: Language, paint: Palette): string {
+/** An image by the part of its name that changes; the whole of it stands in the document. */
+function versionOf(image: string): string {
+  return image.slice(image.lastIndexOf('/') + 1).replace(/^[^:@]*[:@]/, '');
+}
+
+/** @param columns of the terminal: what commands do not fit in is cut */
+export function renderTasks(tasks: readonly Task[], language: Language, paint: Palette, columns: number): string {
   const zh = language === 'zh';
   const head = zh
-    ? ['任务', 'WORKER', '状态', '退出码', '开始于', '镜像', '命令']
-    : ['TASK', 'WORKER', 'STATE', 'CODE', 'SINCE', 'IMAGE', 'COMMAND'];
+    ? ['任务', 'WORKER', '状态', '退出码', '开始于', '版本', '命令']
+    : ['TASK', 'WORKER', 'STATE', 'CODE', 'SINCE', 'VERSION', 'COMMAND'];
   const rows = tasks.map(({ id, worker, state, end, since, image, args }) => {
     const words = STATES[state][language];
     const bad = state === 'failed' || (end !== null && end.code !== 0);
@@ -45,10 +53,12 @@ export function renderTasks(tasks: readonly Task[], language: Language, paint: P
       printable(worker.name),
       bad ? paint.bad(words) : state === 'running' ? paint.good(words) : words,
       end === null ? '-' : String(end.code),
-      since.replace(/\.\d+/, ''),
-      printable(image),
-      cut(printable(args.join(' ').replaceAll(/\s+/g, ' ')), LONGEST_COMMAND),
+      since.replace('T', ' ').slice('2026-'.length, '2026-11-27 10:35'.length),
+      printable(versionOf(image)),
+      printable(args.join(' ').replaceAll(/\s+/g, ' ')),
     ];
   });
-  return table([head.map(paint.dim), ...rows]);
+  const used = stringWidth(table([head, ...rows].map((row) => row.with(-1, '|'))).split('\n')[0] ?? '') - 1;
+  const room = Math.max(SHORTEST_COMMAND, columns - used);
+  return table([head.map(paint.dim), ...rows.map((row) => row.with(-1, cut(row.at(-1) ?? '', room)))]);
 }

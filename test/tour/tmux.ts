@@ -1,0 +1,77 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until } from '../../src/effects/clock.ts';
+import { ENTRY, type Rig } from '../e2e/rig.ts';
+
+/** A real terminal of 80 columns with a shell in it, at which somebody types. */
+export interface Screen {
+  /** Types a command and waits for its end; `answers` are typed one after the other when it asks. */
+  type(command: string, answers?: readonly string[]): Promise<Said>;
+  close(): Promise<void>;
+}
+
+export interface Said {
+  readonly exitCode: number;
+  /** What stands on the screen and above it, the typed line included; a line that the terminal had to break is one line here. */
+  readonly lines: readonly string[];
+}
+
+const COLUMNS = 80;
+/** Milliseconds for one command. */
+const LIMIT = 180_000;
+
+export async function openScreen(rig: Rig, cwd: string, env: Readonly<Record<string, string>>): Promise<Screen> {
+  const bin = join(rig.folder, 'bin');
+  await mkdir(bin, { recursive: true });
+  await writeFile(join(bin, 'xingrin'), `#!/bin/sh\nexec ${process.execPath} ${ENTRY} "$@"\n`, { mode: 0o755 });
+  const socket = join(rig.folder, `tmux-${Object.values(env).join('-')}`);
+  const tmux = (...args: string[]): Promise<string> =>
+    rig.must(['tmux', '-u', '-S', socket, '-f', '/dev/null', ...args]);
+  const whole = { ...rig.env, PATH: `${bin}:${rig.env['PATH']}`, TERM: 'xterm-256color', PS1: '$ ', ...env };
+  const shell = [
+    'env',
+    '-i',
+    ...Object.entries(whole).map(([key, value]) => `${key}=${value}`),
+    'bash',
+    '--norc',
+    '--noprofile',
+  ];
+  await tmux('new-session', '-d', '-x', String(COLUMNS), '-y', '50', '-c', cwd, ...shell);
+  await tmux('set-option', '-g', 'history-limit', '20000');
+  const screen = (): Promise<string> => tmux('capture-pane', '-p', '-J', '-S', '-');
+  let count = 0;
+  return {
+    async type(command, answers = []) {
+      await tmux('send-keys', '-R');
+      await tmux('clear-history');
+      count += 1;
+      const end = `ended-${count}`;
+      await tmux('send-keys', '-l', `${command}; echo "[$?] ${end}"`);
+      await tmux('send-keys', 'Enter');
+      let left = [...answers];
+      let seen = 0;
+      let text = '';
+      await until(`the end of ${command}`, LIMIT, async () => {
+        text = await screen();
+        const asked = text.match(/\([yY]\/[nN]\)|\(Y\/n\)/g)?.length ?? 0;
+        if (left.length > 0 && asked > seen) {
+          seen = asked;
+          await tmux('send-keys', '-l', left[0] ?? '');
+          await tmux('send-keys', 'Enter');
+          left = left.slice(1);
+        }
+        return new RegExp(`^\\[\\d+\\] ${end}$`, 'm').test(text);
+      });
+      const exitCode = Number(new RegExp(`^\\[(\\d+)\\] ${end}$`, 'm').exec(text)?.[1]);
+      const lines = text.split('\n').map((line) => line.trimEnd());
+      return {
+        exitCode,
+        lines: lines.slice(
+          0,
+          lines.findIndex((line) => line.endsWith(`] ${end}`) && line.startsWith('[')),
+        ),
+      };
+    },
+    close: async () => void (await tmux('kill-server').catch(() => '')),
+  };
+}
