@@ -33,7 +33,7 @@ const add = (...more: string[]): string[] => [
   ...more,
 ];
 
-/** The worker as it was before anybody came: no container, no image of ours, no key, no entry. */
+/** The worker as it was before anybody came: no container, no key, no entry. */
 async function expectUntouched(): Promise<void> {
   expect(await w1.must(['docker', 'ps', '--all', '--quiet'])).toBe('');
   expect((await w1.must(['cat', '/root/.ssh/authorized_keys'])).split('\n')).toHaveLength(1);
