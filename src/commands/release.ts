@@ -92,7 +92,7 @@ async function reportRelease(
   const commit = await git.commitOf(`refs/tags/${version}`);
   const stays = before ?? '∅';
   const done = terminal.text({
-    en: `${version} is tagged and pushed; ${mainBranch} stays on ${stays} until all its images are there`,
+    en: `${version} is tagged and pushed; ${mainBranch} stays on ${stays} until it is published`,
     zh: `${version} 已打标签并推送;所有镜像就绪之前,${mainBranch} 仍为 ${stays}`,
   });
   const next = paint.command(terminal.text({ en: 'next', zh: '下一步' }));
