@@ -39,7 +39,8 @@ export function openTerminal(options: TerminalOptions): Terminal {
   return {
     language,
     colors: options.color && colorsWanted(env, stderr.isTTY === true),
-    columns: stderr.columns ?? 100,
+    // A terminal that nobody told its size says 0.
+    columns: stderr.columns || 100,
     progress,
     interactive: stdin.isTTY === true && stderr.isTTY === true && !options.json,
     verbose: options.verbose,
