@@ -1,6 +1,7 @@
 import type { Complaint, Look } from './checkup.ts';
 import type { UserError } from './errors.ts';
 import { bytesText } from './bytes.ts';
+import { tagOf } from './image.ts';
 import { same, type Text } from './text.ts';
 
 /** An image that a host should have. */
@@ -400,8 +401,4 @@ function isOlder(found: string | null, [major, minor]: readonly [number, number]
   const [, ownMajor, ownMinor] = /(\d+)\.(\d+)/.exec(found ?? '') ?? [];
   if (ownMajor === undefined) return true;
   return Number(ownMajor) < major || (Number(ownMajor) === major && Number(ownMinor) < minor);
-}
-
-function tagOf(reference: string): string {
-  return /:([^:/@]*)$/.exec(reference)?.[1] ?? reference;
 }

@@ -1,4 +1,5 @@
 import type { Complaint, Look } from './checkup.ts';
+import { tagOf } from './image.ts';
 import { same, type Text } from './text.ts';
 
 /** How often images may still be pulled. */
@@ -280,10 +281,6 @@ function relief(registry: string, login: boolean, pulls: PullBudget | null): Tex
 
 function hours({ window }: PullBudget): number {
   return Math.round(window / 3_600);
-}
-
-function tagOf(reference: string): string {
-  return /:([^:/]*)$/.exec(reference)?.[1] ?? '';
 }
 
 function short(digest: string): string {

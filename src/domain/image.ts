@@ -73,6 +73,11 @@ export function isDigest(text: string): boolean {
   return /^sha256:[0-9a-f]{64}$/.test(text);
 }
 
+/** What stands behind the last colon of a reference; the reference itself where it names no image tag. For people to read. */
+export function tagOf(reference: string): string {
+  return /:([^:/@]*)$/.exec(reference)?.[1] ?? reference;
+}
+
 /** Takes an image reference apart by Docker's rules. Throws BAD_INPUT (exit 2) for what Docker would refuse. */
 export function splitReference(reference: string): Reference {
   const at = reference.indexOf('@');

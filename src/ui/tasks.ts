@@ -1,4 +1,5 @@
 import stringWidth from 'string-width';
+import { tagOf } from '../domain/image.ts';
 import type { Language, Text } from '../domain/text.ts';
 import type { TaskState } from '../domain/task.ts';
 import type { Task } from '../observe/tasks.ts';
@@ -34,11 +35,6 @@ const STATES: Readonly<Record<TaskState, Text>> = {
 /** Columns of a command that are shown however narrow the terminal is. */
 const SHORTEST_COMMAND = 8;
 
-/** An image by the part of its name that changes; the whole of it stands in the document. */
-function versionOf(image: string): string {
-  return image.slice(image.lastIndexOf('/') + 1).replace(/^[^:@]*[:@]/, '');
-}
-
 /** @param columns of the terminal: what commands do not fit in is cut */
 export function renderTasks(tasks: readonly Task[], language: Language, paint: Palette, columns: number): string {
   const zh = language === 'zh';
@@ -54,7 +50,7 @@ export function renderTasks(tasks: readonly Task[], language: Language, paint: P
       bad ? paint.bad(words) : state === 'running' ? paint.good(words) : words,
       end === null ? '-' : String(end.code),
       since.replace('T', ' ').slice('2026-'.length, '2026-11-27 10:35'.length),
-      printable(versionOf(image)),
+      printable(tagOf(image)),
       printable(args.join(' ').replaceAll(/\s+/g, ' ')),
     ];
   });
