@@ -14,10 +14,10 @@ import { openRedisRig } from '../test/e2e/redis-rig.ts';
 const WORKERS = 10_000;
 /** Those of them in the inventory; the others have registered. */
 const DECLARED = 1_000;
-const ROUNDS = 5;
+const ROUNDS = 9;
 /** Seconds of each measurement. */
 const WARM_UP = 3;
-const MEASURED = 5;
+const MEASURED = 3;
 const STEADY = 30;
 const CONNECTIONS = 64;
 /** Those over which the fleet beats, and the milliseconds between two beats of one: together each worker beats every three seconds. */

@@ -66,7 +66,7 @@ export class HeartbeatDoor {
       const { version, cpu, memory } = readVitals(readJson(String(chunks.length > 1 ? Buffer.concat(chunks) : first)));
       const text = accepted(roster.needsUpdate(version));
       // It may have been removed while its body came.
-      if (roster.find(entry.id) !== entry) refuse(404, 'NOT_FOUND', `there is no worker ${entry.id}`);
+      if (entry.gone) refuse(404, 'NOT_FOUND', `there is no worker ${entry.id}`);
       const change = roster.heartbeat(entry, version, cpu, memory);
       if (change === null) this.#send(response, 200, text);
       else {
