@@ -26,6 +26,8 @@ export class RedisLink {
   readonly #closing = new AbortController();
   #commands: Redis | null = null;
   #running: Promise<void> = Promise.resolve();
+  /** Why we gave the connections up ourselves. */
+  #dropped: Error | null = null;
 
   constructor(url: string, user: RedisUser) {
     this.#url = url;
@@ -45,8 +47,10 @@ export class RedisLink {
   }
 
   /** Gives the connections up, and tries again. */
-  drop(): void {
+  drop(reason: Error | null = null): void {
+    this.#dropped = reason;
     this.#commands?.disconnect();
+    this.#commands = null;
   }
 
   async close(): Promise<void> {
@@ -68,13 +72,14 @@ export class RedisLink {
         await Promise.all([commands.connect(), reader.connect()]);
         await this.#user.connected(commands);
         this.#commands = commands;
+        this.#dropped = null;
         told = false;
         attempted();
         while (!signal.aborted && commands.status === 'ready') await this.#user.read(reader);
         if (!signal.aborted) throw new Error('the connection ended');
       } catch (error) {
         this.#commands = null;
-        if (!told && !signal.aborted) this.#user.lost(reason ?? (error as Error));
+        if (!told && !signal.aborted) this.#user.lost(this.#dropped ?? reason ?? (error as Error));
         told = true;
       } finally {
         this.#commands = null;

@@ -10,6 +10,7 @@ const MOST_STREAMS = 200;
 const SIGN_OF_LIFE = 15_000;
 /** Bytes that a reader may lag behind. */
 const LONGEST_LAG = 4 * 1024 * 1024;
+const RESET = 'event: reset\ndata: {}\n\n';
 
 /** Everybody who listens to what changes. */
 export class EventStreams {
@@ -35,26 +36,35 @@ export class EventStreams {
   }
 
   /**
-   * Sends every change from now on, after those that the reader missed since `lastId`. If they are no longer known, an event
-   * `reset` tells it to look at everything anew.
+   * Sends every change from now on, after those that the reader missed since `lastId`. Where some are no longer known, then or later, an
+   * event `reset` tells it to look at everything anew.
    */
   async start(response: ServerResponse, lastId: string | undefined, language: Language): Promise<void> {
     this.#open.add(response);
     let sent = lastId ?? '0-0';
     const waiting: FleetEvent[] = [];
     let caughtUp = false;
+    // After the end of the stream, when we ourselves end, something may still change.
+    const write = (text: string): void => {
+      if (!response.writableEnded && !response.destroyed) response.write(text);
+    };
     const send = (event: FleetEvent): void => {
       if (compareEventIds(event.id, sent) <= 0) return;
       sent = event.id;
       if (!isNews(event)) return;
-      response.write(eventText(event, language));
+      write(eventText(event, language));
       if (response.writableLength > LONGEST_LAG) response.destroy();
     };
-    const forget = this.#roster.listen((event) => {
-      if (caughtUp) send(event);
-      else waiting.push(event);
+    const forget = this.#roster.listen({
+      event(event) {
+        if (caughtUp) send(event);
+        else waiting.push(event);
+      },
+      gap: () => write(RESET),
     });
-    const signs = setInterval(() => response.write(': still here\n\n'), SIGN_OF_LIFE).unref();
+    const signs = setInterval(() => write(': still here\n\n'), SIGN_OF_LIFE).unref();
+    // A reader that breaks off is no fault of ours.
+    response.on('error', () => response.destroy());
     response.once('close', () => {
       forget();
       clearInterval(signs);
@@ -66,10 +76,10 @@ export class EventStreams {
       // nginx passes each event on at once.
       'x-accel-buffering': 'no',
     });
-    response.write('retry: 2000\n\n');
+    write('retry: 2000\n\n');
     if (lastId !== undefined) {
       const missed = await this.#store.eventsAfter(lastId);
-      if (missed === null) response.write('event: reset\ndata: {}\n\n');
+      if (missed === null) write(RESET);
       else for (const event of missed) send(event);
     }
     caughtUp = true;

@@ -49,12 +49,20 @@ end
 return {'here', tail(KEYS[6]), tail(KEYS[7])}
 `;
 
+/** What the scripts below answer on a Redis that was emptied: nothing that they would say is right until a server has come back to it. */
+export const EMPTIED = 'EMPTIED';
+
+/** Their last key is always lastId, which every server that comes sees to. */
+const guarded = (script: string): string => `
+if redis.call('EXISTS', KEYS[#KEYS]) == 0 then return redis.error_reply('${EMPTIED} what was kept here is gone') end
+${script.trimStart()}`;
+
 /**
  * Replaces a record if it has the revision that the change was thought for. KEYS: workers, beats, names, events, the worker's lock. ARGV: id,
  * revision before, name before, record after (empty: remove), name after (each name empty for those of the inventory), the event, how
  * many events are kept.
  */
-export const SWAP = `
+export const SWAP = guarded(`
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 if (current and string.match(current, '^%d+') or '0') ~= ARGV[2] then return false end
 if ARGV[3] ~= '' and redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[1] then redis.call('HDEL', KEYS[3], ARGV[3]) end
@@ -67,33 +75,33 @@ else
   if ARGV[5] ~= '' then redis.call('HSET', KEYS[3], ARGV[5], ARGV[1]) end
 end
 return redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[6])
-`;
+`);
 
 /** KEYS: names, lastId. ARGV: name. */
-export const CLAIM = `
+export const CLAIM = guarded(`
 local id = redis.call('HGET', KEYS[1], ARGV[1])
 if not id then
   id = tostring(redis.call('INCR', KEYS[2]))
   redis.call('HSET', KEYS[1], ARGV[1], id)
 end
 return tonumber(id)
-`;
+`);
 
 /** KEYS: lock, unsure. ARGV: owner. */
-export const LOCK = `
+export const LOCK = guarded(`
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ${LOCK_SECONDS}) and 1 or 0
-`;
+`);
 
 /** The same. While locks may have been lost nobody else can have got it: whoever had it has it again. */
-export const RENEW = `
+export const RENEW = guarded(`
 local owner = redis.call('GET', KEYS[1])
 if owner == ARGV[1] or (not owner and redis.call('EXISTS', KEYS[2]) == 1) then
   redis.call('SET', KEYS[1], ARGV[1], 'EX', ${LOCK_SECONDS})
   return 1
 end
 return 0
-`;
+`);
 
 /** KEYS: lock. ARGV: owner. */
 export const UNLOCK = `

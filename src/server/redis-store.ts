@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Log } from '../effects/log.ts';
 import { RedisLink } from '../effects/redis-link.ts';
-import { CLAIM, ENTER, KEYS, LOCK, RENEW, SWAP, UNLOCK } from './redis-scripts.ts';
+import { CLAIM, EMPTIED, ENTER, KEYS, LOCK, RENEW, SWAP, UNLOCK } from './redis-scripts.ts';
 import {
   EVENTS_KEPT,
   FIRST_UNLISTED,
@@ -103,7 +103,7 @@ export class RedisStore implements Store {
   }
 
   async claim(name: string): Promise<number> {
-    return Number(await this.#evaluate(CLAIM, [KEYS.names, KEYS.lastId], [name]));
+    return Number(await this.#evaluate(CLAIM, [KEYS.names], [name]));
   }
 
   note(id: number, beat: Beat): void {
@@ -137,7 +137,7 @@ export class RedisStore implements Store {
   }
 
   #evaluate(script: string, keys: readonly string[], values: readonly (string | number)[]): Promise<unknown> {
-    return this.#ask((redis) => redis.eval(script, keys.length, ...keys, ...values));
+    return this.#ask((redis) => redis.eval(script, keys.length + 1, ...keys, KEYS.lastId, ...values));
   }
 
   async #ask<T>(question: (redis: Redis) => Promise<T>): Promise<T> {
@@ -146,8 +146,9 @@ export class RedisStore implements Store {
     try {
       return await question(redis);
     } catch (error) {
+      if (error instanceof Error && error.message.startsWith(EMPTIED)) this.#link.drop(error);
       // One that refuses to write (full, a replica, loading) is named; one that is gone was named already.
-      if (this.available()) this.#log.error('Redis refuses', { error: String(error) });
+      else if (this.available()) this.#log.error('Redis refuses', { error: String(error) });
       throw new StoreAway(error);
     }
   }
@@ -179,10 +180,10 @@ export class RedisStore implements Store {
     this.#records.clear();
     for (const record of loaded.records) this.#records.set(record.id, record);
     if (this.#listener === null) this.#loaded = loaded;
-    else this.#listener.returned(loaded);
+    else this.#listener.returned(loaded, !gone);
   }
 
-  /** Waits for news and passes it on; also keeps the clock. */
+  /** Waits for news and passes it on; also keeps the clock, and sees whether what we told is still there. */
   async #readNews(reader: Redis): Promise<void> {
     if (performance.now() - this.#clockSetAt > CLOCK_PAUSE) await this.#followClock(reader);
     const { events, news } = this.#cursors;
@@ -239,9 +240,10 @@ export class RedisStore implements Store {
   async #followClock(redis: Redis): Promise<void> {
     const before = this.#zero;
     await this.#setClock(redis);
+    if ((await redis.exists(KEYS.lastId)) === 0) throw new Error('what was kept in Redis is gone');
     if (Math.abs(this.#zero - before) < CLOCK_STEP) return;
     this.#log.warn('the clock of Redis was set', { difference: Math.round(this.#zero - before) });
-    this.#listener?.returned(await load(redis));
+    this.#listener?.returned(await load(redis), true);
   }
 }
 

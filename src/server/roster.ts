@@ -45,6 +45,8 @@ export interface Entry {
   beat: Beat | null;
   /** Changes are made one after the other. */
   changing: Promise<void> | null;
+  /** It was removed. */
+  gone: boolean;
 }
 
 export interface RosterOptions {
@@ -60,6 +62,13 @@ export interface RosterOptions {
   readonly held: () => Promise<boolean>;
 }
 
+/** Somebody who wants to hear of every change. */
+export interface RosterListener {
+  event(event: FleetEvent): void;
+  /** Events were lost: nobody knows what was in them. */
+  gap(): void;
+}
+
 /** Everybody who works for this product, and what becomes of them. */
 export class Roster {
   /** The version that agents are to have. */
@@ -69,7 +78,7 @@ export class Roster {
   readonly #options: RosterOptions;
   readonly #entries = new Map<number, Entry>();
   readonly #byName = new Map<string, Entry>();
-  readonly #listeners = new Set<(event: FleetEvent) => void>();
+  readonly #listeners = new Set<RosterListener>();
   readonly #closing = new AbortController();
   #hearingSince = 0;
   #lastSweep = performance.now();
@@ -93,7 +102,7 @@ export class Roster {
       beats: (beats) => {
         for (const [id, beat] of beats) this.#takeBeat(id, beat);
       },
-      returned: (again) => this.#returned(again),
+      returned: (again, whole) => this.#returned(again, whole),
     });
     this.#takeOver(loaded);
     this.declare(inventory);
@@ -107,8 +116,8 @@ export class Roster {
     this.#closing.abort();
   }
 
-  /** Calls back with each event from now on; returns how to stop that. */
-  listen(listener: (event: FleetEvent) => void): () => void {
+  /** Tells each event from now on; returns how to stop that. */
+  listen(listener: RosterListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -171,8 +180,11 @@ export class Roster {
   heartbeat(entry: Entry, version: string | null, cpu: number, memory: number): Promise<void> | null {
     const { store } = this.#options;
     const at = store.now();
-    const beat = { at, version, cpu, memory };
-    entry.beat = beat;
+    const beat = (entry.beat ??= { at, version, cpu, memory });
+    beat.at = at;
+    beat.version = version;
+    beat.cpu = cpu;
+    beat.memory = memory;
     this.counts.heartbeats += 1;
     store.note(entry.id, beat);
     const event = this.#heartbeatEvent(entry, at, version);
@@ -341,9 +353,10 @@ export class Roster {
     }
   }
 
-  #returned(loaded: Loaded): void {
+  #returned(loaded: Loaded, whole: boolean): void {
     this.#hearingSince = this.#options.store.now();
     this.#takeOver(loaded);
+    if (!whole) for (const listener of this.#listeners) listener.gap();
   }
 
   #takeOver({ records, beats }: Loaded): void {
@@ -371,7 +384,7 @@ export class Roster {
       entry.beat = null;
       if (entry.worker === null) this.#drop(entry);
     }
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) listener.event(event);
   }
 
   #takeRecord(record: WorkerRecord): void {
@@ -387,7 +400,7 @@ export class Roster {
   }
 
   #add(id: number, name: string): Entry {
-    const entry: Entry = { id, name, worker: null, record: null, beat: null, changing: null };
+    const entry: Entry = { id, name, worker: null, record: null, beat: null, changing: null, gone: false };
     this.#entries.set(id, entry);
     if (!this.#byName.has(name)) this.#byName.set(name, entry);
     return entry;
@@ -402,6 +415,7 @@ export class Roster {
   }
 
   #drop(entry: Entry): void {
+    entry.gone = true;
     this.#entries.delete(entry.id);
     if (this.#byName.get(entry.name) === entry) this.#byName.delete(entry.name);
   }

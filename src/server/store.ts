@@ -10,14 +10,17 @@ export interface WorkerRecord {
   readonly state: WorkerState;
 }
 
-/** What the last heartbeat said, and when it came (the store's clock, milliseconds). */
+/**
+ * What the last heartbeat said, and when it came (the store's clock, milliseconds). The next one overwrites it: thousands come each second,
+ * and what lives for a second is the dearest garbage.
+ */
 export interface Beat {
-  readonly at: number;
+  at: number;
   /** Null if the agent does not know its version. */
-  readonly version: string | null;
+  version: string | null;
   /** Percent. */
-  readonly cpu: number;
-  readonly memory: number;
+  cpu: number;
+  memory: number;
 }
 
 /** One change of a worker's state, as it is told to everybody who listens. */
@@ -56,8 +59,8 @@ export interface StoreListener {
   event(event: FleetEvent): void;
   /** Heartbeats that other servers took. */
   beats(beats: ReadonlyMap<number, Beat>): void;
-  /** The store was away, and is there again with this. */
-  returned(loaded: Loaded): void;
+  /** The store was away, and is there again with this. `whole`: every event that was missed is still told. */
+  returned(loaded: Loaded, whole: boolean): void;
 }
 
 /** The store does not answer; whoever asked may ask again in a moment. */
@@ -83,7 +86,7 @@ export interface Store {
   swap(change: Change): Promise<boolean>;
   /** The id for a name that is in no inventory: the same each time, from {@link FIRST_UNLISTED} on. */
   claim(name: string): Promise<number>;
-  /** Keeps a heartbeat, soon: the next one would replace it anyway. */
+  /** Keeps a heartbeat, soon and as it is then: the next one would replace it anyway. */
   note(id: number, beat: Beat): void;
   /** Takes the right to update a worker for {@link LOCK_SECONDS}; false if somebody has it. */
   lock(id: number, owner: string): Promise<boolean>;

@@ -285,6 +285,31 @@ describe('several servers on one Redis', () => {
       expect(returned).toMatchObject([{ records: [record(id, 1, 'online', 'guest')] }]);
   });
 
+  test('somebody empties Redis: that is noticed before anything is concluded from it', async () => {
+    const [one, other] = [await shared(), await shared()];
+    const id = await one.store.claim('guest');
+    await put(one.store, null, record(id, 1, 'online', 'guest'));
+    expect(await one.store.lock(2, 'a')).toBe(true);
+    await until('the other to hear', 5_000, () => other.events.length === 1);
+    await redis.redis.flushall();
+    // Of two questions at once neither is answered from what is no longer there.
+    const asked = await Promise.allSettled([one.store.claim('somebody else'), other.store.lock(2, 'b')]);
+    expect(asked).toEqual([
+      expect.objectContaining({ status: 'rejected' }),
+      expect.objectContaining({ status: 'rejected' }),
+    ]);
+    await until('both to be back', 5_000, () => one.store.available() && other.store.available());
+    expect(await other.store.lock(2, 'b')).toBe(false);
+    expect(await one.store.renew(2, 'a')).toBe(true);
+    expect(await other.store.claim('guest')).toBe(id);
+    expect(await other.store.claim('somebody else')).toBe(id + 1);
+    expect(await other.store.read(id)).toEqual(record(id, 1, 'online', 'guest'));
+    expect(log.join('')).toContain('Redis has lost what it knew');
+    // Also when nobody asks.
+    await redis.redis.flushall();
+    await until('it to be told again', 5_000, async () => (await redis.redis.exists('xingrin:workers')) === 1);
+  });
+
   test('Redis hangs: that is noticed, and what others did meanwhile is heard', async () => {
     const [one, other] = [await shared(), await shared()];
     await put(one.store, null, record(2, 1));
