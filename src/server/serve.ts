@@ -83,10 +83,10 @@ export async function serve({ project, settings, log, updater, tasks }: ServeOpt
     log.info('another version is asked for', { version: asked });
   }
   const port = await listen(app.http.server, settings.port);
-  const resume = (first: boolean): void =>
-    void tasks?.resume(first).catch((error: unknown) => log.error('tasks cannot be resumed', { error: String(error) }));
-  resume(true);
-  const tasksWatch = setInterval(() => resume(false), TASK_PAUSE).unref();
+  const resume = (): void =>
+    void tasks?.resume().catch((error: unknown) => log.error('tasks cannot be resumed', { error: String(error) }));
+  resume();
+  const tasksWatch = setInterval(resume, TASK_PAUSE).unref();
   log.info('serving', { port, version: wanted, store: store.kind, workers: roster.all().length });
   return {
     port,

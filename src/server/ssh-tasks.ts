@@ -9,7 +9,7 @@ import {
   type Placement,
 } from '../apply/task-records.ts';
 import { FAILED_START, isUncertain, placeTask } from '../apply/tasks.ts';
-import { UserError } from '../domain/errors.ts';
+import { fail, UserError } from '../domain/errors.ts';
 import {
   newTaskId,
   newTaskRecord,
@@ -61,17 +61,17 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
     log.warn('worker skipped', { name: machine.name, reason: String(error) });
   }
 
-  /** Ids of tasks that are on their way to a worker. */
+  /** Ids of tasks that this process brings to a worker. */
   const launching = new Set<string>();
 
   /** Goes on when the request has been answered: to get an image may take longer than anybody waits for an answer. */
   async function launch(record: TaskRecord, variables: readonly Variable[]): Promise<void> {
     const { id, worker } = record;
     const fleet = openFleet(ring);
-    launching.add(id);
     try {
       const machine = (await machinesOf(project, fleet)).all.find((each) => each.id === worker.id);
-      if (machine === undefined) return;
+      if (machine === undefined)
+        fail('PRECONDITION', { en: `${worker.name} is no worker any longer`, zh: `${worker.name} 已不再是 worker` });
       await placeTask(machine, record, variables, new AbortController().signal, {});
       await updateRecord(project.state, record, { started: new Date().toISOString() });
       log.info('task started', { task: id, worker: worker.name, image: record.image });
@@ -85,12 +85,13 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
   }
 
   function launchAlone(record: TaskRecord, variables: readonly Variable[]): void {
+    launching.add(record.id);
     void launch(record, variables).catch((error: unknown) =>
       log.error('a task could not be written down', { task: record.id, error: String(error) }),
     );
   }
 
-  /** What a server that died was about to start with variables that died with it. */
+  /** What a server that died was about to start with variables that died with it: it has failed, unless it runs. */
   async function settle(record: TaskRecord, machine: Machine | undefined): Promise<void> {
     const { id, worker } = record;
     const { state } = await observeTask(record, machine);
@@ -114,11 +115,15 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
           ...newTaskRecord({ id, mark, project: composeProject, image, args: request.args }, machine, new Date()),
           served,
         });
-        const { record } = await place(project, machinesFor(every, image), request, heard, {
-          recordFor,
-          turn,
-          onSkipped,
-        });
+        // It is ours before there is a record of it.
+        launching.add(id);
+        const choice = { recordFor, turn, onSkipped };
+        const { record } = await place(project, machinesFor(every, image), request, heard, choice).catch(
+          (error: unknown) => {
+            launching.delete(id);
+            throw error;
+          },
+        );
         launchAlone(record, variables);
         return viewOf({ ...record, state: 'waiting', since: record.sent });
       });
@@ -130,10 +135,10 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
           log.warn('a worker did not tell its tasks', { name: machine.name, reason: String(error) });
         return tasks.map(viewOf);
       }),
-    async resume(first) {
+    async resume() {
       const open = (await readTaskRecords(project.state)).filter(
         ({ id, started, end, served }) =>
-          served !== undefined && started === null && end === null && !launching.has(id) && (first || served.again),
+          served !== undefined && started === null && end === null && !launching.has(id),
       );
       if (open.length === 0) return;
       await withMachines(async ({ all }) => {

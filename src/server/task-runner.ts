@@ -39,9 +39,7 @@ export interface TaskRunner {
   find(id: string): Promise<TaskView | null>;
   /**
    * Goes on with tasks that were to be started when a server died, or whose worker was away for too long. One for an id is all there can
-   * be, also if it has begun.
-   *
-   * @param first whether this server has just begun: what cannot be sent again has failed then, unless it runs
+   * be, also if it has begun. What cannot be sent again has failed, unless it runs.
    */
-  resume(first: boolean): Promise<void>;
+  resume(): Promise<void>;
 }

@@ -377,9 +377,12 @@ describe('over HTTP', () => {
     expect(record).toMatchObject({ served: { again: true }, end: null });
     const lost = { ...record, id: 'lost-over-http', started: null, served: { again: false } };
     await writeFile(join(records, 'lost-over-http.json'), JSON.stringify(lost));
+    const removed = { ...record, id: 'for-nobody', started: null, worker: { id: 99, name: 'gone' } };
+    await writeFile(join(records, 'for-nobody.json'), JSON.stringify(removed));
     await startServer();
     expect(await ended(body.id)).toMatchObject({ worker: 'w1', status: 'ended', exit_code: 0 });
-    expect(await ended('lost-over-http')).toMatchObject({ status: 'failed', exit_code: 125 });
+    for (const id of ['lost-over-http', 'for-nobody'])
+      expect(await ended(id)).toMatchObject({ status: 'failed', exit_code: 125 });
     expect(await xingrin(['task', 'logs', body.id])).toMatchObject({ stdout: 'once' });
     const named = await w1.must(['docker', 'ps', '--all', '--quiet', '--filter', `name=${body.id}`]);
     expect(named.split('\n')).toHaveLength(1);
