@@ -1,4 +1,4 @@
-import { askMachine, installDocker, NO_PACKAGES, SUDO_ASKS } from '../argv/bootstrap.ts';
+import { allowDocker, askMachine, installDocker, NO_PACKAGES, SUDO_ASKS, trySudo } from '../argv/bootstrap.ts';
 import { checkClock, checkDisk, type HostFacts } from '../domain/check-host.ts';
 import { fail } from '../domain/errors.ts';
 import type { Connection } from '../effects/transport.ts';
@@ -7,8 +7,9 @@ import { readHostFacts } from '../observe/host-facts.ts';
 /** Milliseconds: package sources may be slow. */
 const INSTALL_LIMIT = 15 * 60_000;
 const LIMIT = 30_000;
-/** Bytes that an agent and a worker image take at least. */
+/** Bytes that an agent and a worker image take at least, and what an engine takes that is to be installed. */
 const NEEDED = 100_000_000;
+const ENGINE = 500_000_000;
 
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x86_64: 'linux/amd64',
@@ -32,9 +33,11 @@ export async function requireFitHost(
 ): Promise<void> {
   await requireMachine(connection, host, options.platforms);
   const facts = await readHostFacts(connection, []);
-  if (!(options.install && facts.docker !== 'answers')) requireDocker(facts, host);
+  const allowed = facts.docker === 'denied' && (await connection.exec(trySudo(), { timeout: LIMIT })).code === 0;
+  if (!options.install && !allowed) requireDocker(facts, host);
+  const needed = NEEDED + (facts.docker === 'absent' ? ENGINE : 0);
   const main = { en: 'the main server', zh: '主服务器' };
-  for (const { complaints } of [checkDisk(facts, NEEDED), checkClock(facts, main, host)]) {
+  for (const { complaints } of [checkDisk(facts, needed), checkClock(facts, main, host)]) {
     const grave = complaints.find((complaint) => complaint.grave);
     if (grave === undefined) continue;
     const code = grave.code.startsWith('CLOCK') ? 'PRECONDITION' : 'DISK';
@@ -96,8 +99,8 @@ function requireDocker({ docker }: Pick<HostFacts, 'docker'>, host: string): voi
       hint:
         docker === 'denied'
           ? {
-              en: 'there: sudo usermod -aG docker USER; then again; or, where sudo asks for nothing, add --install-docker',
-              zh: '请在该主机上执行:sudo usermod -aG docker 用户;然后重试;若 sudo 免密,可加上 --install-docker',
+              en: 'there: sudo usermod -aG docker USER; then again. Where sudo asks for nothing (NOPASSWD) this is done for you',
+              zh: '请在该主机上执行:sudo usermod -aG docker 用户;然后重试。若 sudo 免密(NOPASSWD),则由本程序代为执行',
             }
           : { en: 'start it there: sudo systemctl start docker', zh: '请在该主机上启动:sudo systemctl start docker' },
     },
@@ -145,6 +148,28 @@ export async function ensureDocker(
       host,
       evidence: (stderr.trim() === '' ? stdout : stderr).trimEnd().split('\n').slice(-6).join('\n'),
       hint: { en: 'install Docker Engine there by hand, then try again', zh: '请在该主机上手动安装 Docker 引擎后重试' },
+    },
+  );
+}
+
+/** Lets a user use Docker who may become root there. Never taken back. Throws PRECONDITION (exit 6) with the reason. */
+export async function ensureAllowed(connection: Connection, host: string): Promise<void> {
+  const { argv, input } = allowDocker();
+  const { code, stderr } = await connection.exec(argv, { input, timeout: 2 * LIMIT });
+  if (code === 0) return;
+  fail(
+    'PRECONDITION',
+    {
+      en: `this user could not be let use Docker on ${host}`,
+      zh: `无法授权该用户使用 ${host} 上的 Docker`,
+    },
+    {
+      host,
+      evidence: stderr.trimEnd().split('\n').slice(-6).join('\n'),
+      hint: {
+        en: 'the group of /var/run/docker.sock must be docker, and the user in it: sudo usermod -aG docker USER',
+        zh: '/var/run/docker.sock 的属组须为 docker,且该用户在组内:sudo usermod -aG docker 用户',
+      },
     },
   );
 }

@@ -9,7 +9,7 @@ import { composeProjectName } from '../observe/deployment.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
 import { swapAgent, takeAgentAway, type WorkerHost } from './agent-swap.ts';
-import { ensureDocker, requireFitHost } from './bootstrap.ts';
+import { ensureAllowed, ensureDocker, requireFitHost } from './bootstrap.ts';
 import { unattendedRing } from './host-access.ts';
 import { pullOnHost } from './host-pull.ts';
 import { executor, type Executors } from './step.ts';
@@ -77,6 +77,13 @@ export function fleetExecutors(project: Project, access: FleetAccess = unattende
       apply: (params, { signal, report }) =>
         on(params, async (host) => {
           await ensureDocker(await host.connect(), host.name, params.mirrors, signal, (detail) => report({ detail }));
+          return 'done';
+        }),
+    }),
+    'allow-docker': executor<On & { readonly [key: string]: Json }>({
+      apply: (params) =>
+        on(params, async (host) => {
+          await ensureAllowed(await host.connect(), host.name);
           return 'done';
         }),
     }),

@@ -6,7 +6,7 @@ import { readText, writeFileAtomic } from '../effects/files.ts';
 import { openFleet } from '../effects/fleet.ts';
 import type { KeyRing } from '../effects/key-ring.ts';
 import { ensureProjectKey, readPublicKey } from '../effects/project-key.ts';
-import type { Connection, ExecResult } from '../effects/transport.ts';
+import { sshWords, type Connection, type ExecResult } from '../effects/transport.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
 import { backUp } from './backups.ts';
@@ -137,8 +137,8 @@ function refuseKey(worker: Worker, { stdout, stderr }: ExecResult): never {
       host: worker.name,
       evidence: (stderr || stdout).split('\n').slice(-5).join('\n'),
       hint: {
-        en: `the user needs a shell and a home folder with room in it: ssh ${where} 'df -h ~; ls -ld ~/.ssh'`,
-        zh: `该用户需要可用的 shell 和有剩余空间的主目录:ssh ${where} 'df -h ~; ls -ld ~/.ssh'`,
+        en: `the user needs a shell and a home folder with room in it: ssh ${sshWords(worker)} 'df -h ~; ls -ld ~/.ssh'`,
+        zh: `该用户需要可用的 shell 和有剩余空间的主目录:ssh ${sshWords(worker)} 'df -h ~; ls -ld ~/.ssh'`,
       },
     },
   );

@@ -7,19 +7,21 @@ import { AGENT_CONTAINER } from './agent.ts';
 const SCRIPT = `
 say() { printf '%s %s\\n' "$1" "$2"; }
 if command -v timeout >/dev/null 2>&1; then limit() { timeout 15 "$@"; }; else limit() { "$@"; }; fi
+disk() {
+  say blocks "$(df -P -k "$1" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')"
+  say inodes "$(df -P -i "$1" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')"
+}
 ask() { limit docker "$@" 2>/dev/null | tr -d '\\n'; }
 main() {
   say clock "$(date +%s)"
-  if ! command -v docker >/dev/null 2>&1; then say docker absent; exit 0; fi
+  # Without an engine: where it would be.
+  if ! command -v docker >/dev/null 2>&1; then say docker absent; disk /var/lib; exit 0; fi
   say engine "$(ask info --format '{{json .}}')"
   socket=/var/run/docker.sock
   if [ -z "\${DOCKER_HOST:-}" ] && [ -S "$socket" ] && [ ! -w "$socket" ]; then say docker denied; exit 0; fi
   say compose "$(ask compose version --short)"
   root=$(ask info --format '{{.DockerRootDir}}')
-  if [ -n "$root" ]; then
-    say blocks "$(df -P -k "$root" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')"
-    say inodes "$(df -P -i "$root" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')"
-  fi
+  if [ -n "$root" ]; then disk "$root"; fi
   say agent "$(ask container inspect ${AGENT_CONTAINER})"
   for image; do say image "$(ask image inspect --format '{"id":{{json .Id}},"digests":{{json .RepoDigests}},"size":{{.Size}}}' "$image")"; done
   say images "$(limit docker image ls --format '{{.Repository}}:{{.Tag}}' 2>/dev/null | tr '\\n' ' ')"

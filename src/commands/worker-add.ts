@@ -35,7 +35,7 @@ import { agentSpecFor } from '../observe/agent-spec.ts';
 import { placeOf } from '../observe/ssh-place.ts';
 import { readInstalled, type Installed } from '../observe/worker-images.ts';
 import { observeWorkers } from '../observe/workers.ts';
-import { checkHost, installDocker, pullOnWorker, swapAgent } from '../plan/fleet.ts';
+import { allowDocker, checkHost, installDocker, pullOnWorker, swapAgent } from '../plan/fleet.ts';
 import { MAIN_HOST, makePlan, type Step } from '../plan/plan.ts';
 import { installKey, makeProjectKey, recordWorker } from '../plan/workers.ts';
 import { workerData } from '../ui/workers.ts';
@@ -84,9 +84,11 @@ async function propose(
   const place = placeOf(options.destination, key, options.jump);
   const existing = workerAt(inventory, place);
   const typed = parseDestination(options.destination).host;
+  if (existing !== undefined && options.name !== undefined) requireSameName(existing, options.name, project);
   const name = existing?.name ?? (await freeName(project, inventory, options.name, typed));
   const way = await pinnedWay(session, inventory, name, existing?.jumps ?? place.jumps, ring);
-  const asked: Worker = { ...(existing ?? { ...place, id: nextId(inventory), name, hostKey: null }), jumps: way };
+  const known = existing === undefined ? undefined : { ...existing, identity: key ?? existing.identity };
+  const asked: Worker = { ...(known ?? { ...place, id: nextId(inventory), name, hostKey: null }), jumps: way };
   const worker = { ...asked, hostKey: await shownKey(asked, ring) };
   // Whatever keeps agents from finding the server is told before anything is done.
   if (installed !== null) await agentSpecFor(project, worker, installed.version);
@@ -139,7 +141,7 @@ function bootstrapSteps(
 ): Step[] {
   return [
     checkHost(worker, mirrors !== null, platforms),
-    ...(mirrors === null ? [] : [installDocker(worker, mirrors)]),
+    ...(mirrors !== null ? [installDocker(worker, mirrors)] : worker.user === 'root' ? [] : [allowDocker(worker)]),
     ...images.map((image) => pullOnWorker(worker, image, { lax: false }, PULL)),
     swapAgent(worker, version, { lax: false }),
   ];
@@ -198,6 +200,24 @@ async function freeName(
     'USAGE',
     { en: `the name ${quoted(name)} is that of ${whose.en}`, zh: `名称 ${quoted(name)} 已用于 ${whose.zh}` },
     { hint: { en: 'choose another with --name', zh: '请用 --name 指定其他名称' } },
+  );
+}
+
+/** A worker's name is known to tasks and to the server: it is not changed in passing. */
+function requireSameName(existing: Worker, wanted: string, { inventoryFile }: Project): void {
+  if (existing.name.toLowerCase() === wanted.toLowerCase()) return;
+  fail(
+    'USAGE',
+    {
+      en: `${addressOf(existing)} is worker ${existing.name} already, not ${quoted(wanted)}`,
+      zh: `${addressOf(existing)} 已是 worker ${existing.name},而非 ${quoted(wanted)}`,
+    },
+    {
+      hint: {
+        en: `leave --name out; to rename it, change its name in ${inventoryFile}`,
+        zh: `请去掉 --name;如需改名,请修改 ${inventoryFile} 中的名称`,
+      },
+    },
   );
 }
 

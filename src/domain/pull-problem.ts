@@ -1,7 +1,7 @@
 import type { Text } from './text.ts';
 
 /** Why an engine could not get an image. */
-export type PullProblem = 'disk' | 'login' | 'missing' | 'name' | 'certificate' | 'network' | 'other';
+export type PullProblem = 'disk' | 'login' | 'missing' | 'name' | 'plain' | 'certificate' | 'network' | 'other';
 
 /**
  * The engine has one exit code for all of it, and tells the rest in words of its own, always English; registries add theirs. The first
@@ -12,7 +12,8 @@ const SIGNS: readonly (readonly [PullProblem, RegExp])[] = [
   ['login', /unauthorized|authentication required|no basic auth|access denied|access to the resource is denied/i],
   ['missing', /manifest unknown|manifest for .* not found|not found: manifest|no matching manifest|: not found/i],
   ['name', /no such host|server misbehaving|name resolution/i],
-  ['certificate', /x509|certificate|server gave HTTP response to HTTPS client/i],
+  ['plain', /server gave HTTP response to HTTPS client/i],
+  ['certificate', /x509|certificate/i],
   [
     'network',
     /refused|timeout|timed out|deadline exceeded|unreachable|no route to host|reset by peer|\bEOF\b|broken pipe/i,
@@ -58,6 +59,17 @@ export function pullProblemText(problem: PullProblem, registry: string, image: s
       return {
         said: { en: `it cannot find the address of ${registry}`, zh: `无法解析 ${registry} 的地址` },
         mend: { en: 'check its name servers: /etc/resolv.conf', zh: '请检查该主机的域名服务器:/etc/resolv.conf' },
+      };
+    case 'plain':
+      return {
+        said: {
+          en: `${registry} speaks plain HTTP, and its Docker asks for a certificate`,
+          zh: `${registry} 使用明文 HTTP,而该主机的 Docker 要求证书`,
+        },
+        mend: {
+          en: `give ${registry} a certificate; or, in a network that you trust, add it to insecure-registries in /etc/docker/daemon.json there`,
+          zh: `请为 ${registry} 配置证书;若网络可信,也可将其加入该主机 /etc/docker/daemon.json 的 insecure-registries`,
+        },
       };
     case 'certificate':
       return {

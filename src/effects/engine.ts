@@ -5,6 +5,8 @@ import * as z from 'zod';
 import { compose, composeEnvironment, type ComposeProject } from '../argv/compose.ts';
 import { parseComposeModel, type ComposeModel } from '../domain/compose-model.ts';
 import { fail, UserError } from '../domain/errors.ts';
+import { splitReference } from '../domain/image.ts';
+import { pullProblem, pullProblemText } from '../domain/pull-problem.ts';
 import { same } from '../domain/text.ts';
 import { run, type RunOptions, type RunResult } from './process.ts';
 
@@ -129,15 +131,14 @@ export async function pullImage(
   });
   if (result.code === 0) return;
   await requireEngine();
+  const problem = pullProblem(result.stderr);
+  const { said, mend } = pullProblemText(problem, splitReference(reference).registry, reference);
   fail(
-    'IMAGE_MISSING',
-    { en: `cannot pull ${reference}`, zh: `无法拉取镜像 ${reference}` },
+    problem === 'disk' ? 'DISK' : 'IMAGE_MISSING',
+    { en: `this machine cannot pull ${reference}: ${said.en}`, zh: `本机无法拉取 ${reference}:${said.zh}` },
     {
       evidence: lastLines(result.stderr, 5),
-      hint: {
-        en: 'is the registry reachable, the name right, the version published? nothing that runs was touched',
-        zh: '请确认镜像仓库可达、名称正确、版本已发布;正在运行的服务未受影响',
-      },
+      hint: { en: `${mend.en}. Nothing that runs was touched`, zh: `${mend.zh}。正在运行的服务未受影响` },
     },
   );
 }

@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import { ANNOUNCED } from '../argv/remote-process.ts';
 import type { ExecOptions, Stream } from './transport.ts';
 
 /** Puts chunks together, also where one ends in the middle of a character, and tells each line; or passes them on as they are. */
@@ -30,7 +31,7 @@ export function collect(
   };
 }
 
-/** What an announced program writes to stdout: the first line is its process number, the rest is passed on. */
+/** What an announced program writes to stdout: up to the line with its process number it is not its own, the rest is passed on. */
 export function announcedOutput(take: (chunk: Buffer) => void): {
   take: (chunk: Buffer) => void;
   pid: () => string | null;
@@ -41,10 +42,11 @@ export function announcedOutput(take: (chunk: Buffer) => void): {
     take(chunk) {
       if (pid !== null) return take(chunk);
       head = Buffer.concat([head, chunk]);
-      const line = head.indexOf('\n');
-      if (line < 0) return;
-      pid = head.subarray(0, line).toString('latin1');
-      if (line + 1 < head.length) take(head.subarray(line + 1));
+      const start = head.indexOf(`\n${ANNOUNCED}`) + 1;
+      const end = start === 0 ? -1 : head.indexOf('\n', start);
+      if (end < 0) return;
+      pid = head.subarray(start + ANNOUNCED.length, end).toString('latin1');
+      if (end + 1 < head.length) take(head.subarray(end + 1));
     },
     pid: () => pid,
   };

@@ -73,15 +73,15 @@ export function unreachable(host: Host, reason: string, evidence?: string): User
     { en: `${where} cannot be reached: ${said.en}`, zh: `无法连接 ${where}:${said.zh}` },
     {
       host: host.name,
-      hint: { en: hint.en.replaceAll('HOST', where), zh: hint.zh.replaceAll('HOST', where) },
+      hint: { en: hint.en.replaceAll('SSH', sshWords(host)), zh: hint.zh.replaceAll('SSH', sshWords(host)) },
       ...(evidence === undefined ? {} : { evidence }),
     },
   );
 }
 
 const CHECK: Text = {
-  en: 'check that the machine is on and its address right; to see more: ssh -v HOST',
-  zh: '请检查该主机是否开机、地址是否正确;更多信息:ssh -v HOST',
+  en: 'check that the machine is on and its address right; to see more: ssh -v SSH',
+  zh: '请检查该主机是否开机、地址是否正确;更多信息:ssh -v SSH',
 };
 const NAME: Text = {
   en: 'check the spelling of the host, or give its IP address',
@@ -92,8 +92,8 @@ const REASONS: Readonly<Record<string, { readonly said: Text; readonly hint: Tex
   ECONNREFUSED: {
     said: { en: 'nothing listens on that port', zh: '该端口没有服务在监听' },
     hint: {
-      en: 'start its SSH server (systemctl start ssh), or name the right port: HOST:PORT',
-      zh: '请启动该主机的 SSH 服务(systemctl start ssh),或指定正确的端口:主机:端口',
+      en: 'start its sshd (systemctl start ssh), or name the right port: worker add HOST:PORT',
+      zh: '请启动该主机的 sshd(systemctl start ssh),或指定正确的端口:worker add 主机:端口',
     },
   },
   ENOTFOUND: { said: { en: 'no such host name', zh: '主机名无法解析' }, hint: NAME },
@@ -106,8 +106,8 @@ const REASONS: Readonly<Record<string, { readonly said: Text; readonly hint: Tex
       zh: `${CONNECT_LIMIT / 1000} 秒内未能完成登录`,
     },
     hint: {
-      en: 'the host, its SSH server or a firewall keeps silent; check with: ssh -v HOST',
-      zh: '主机、其 SSH 服务或防火墙没有响应;请检查:ssh -v HOST',
+      en: 'the host, its sshd or a firewall keeps silent; check with: ssh -v SSH',
+      zh: '主机、其 sshd 或防火墙没有响应;请检查:ssh -v SSH',
     },
   },
   lost: {
@@ -125,6 +125,8 @@ const REASONS: Readonly<Record<string, { readonly said: Text; readonly hint: Tex
 /** Nobody was let in. */
 export function loginRefused(host: Host, at: Endpoint, tried: readonly string[]): UserError {
   const where = addressOf(at);
+  // Only of the host itself, not of one on the way there, can be told how to get in.
+  const add = at === host ? `xingrin worker add ${where}` : '';
   const offered = tried.length === 0 ? { en: 'nothing', zh: '无' } : { en: tried.join(', '), zh: tried.join('、') };
   return new UserError(
     'AUTHENTICATION',
@@ -132,8 +134,8 @@ export function loginRefused(host: Host, at: Endpoint, tried: readonly string[])
     {
       host: host.name,
       hint: {
-        en: `put a key there: ssh-copy-id ${sshWords(at)}; or name one with --identity FILE; or give the password once with --password-stdin`,
-        zh: `请安装公钥:ssh-copy-id ${sshWords(at)};或用 --identity 指定私钥;或用 --password-stdin 提供一次密码`,
+        en: `put a key there: ssh-copy-id ${sshWords(at)}${add && `; or name a key or a password: ${add} --identity FILE, or --password-stdin`}`,
+        zh: `请安装公钥:ssh-copy-id ${sshWords(at)}${add && `;或指定私钥或密码:${add} --identity 文件,或 --password-stdin`}`,
       },
     },
   );
@@ -179,7 +181,10 @@ export function commandTimeout(host: Pick<Host, 'name'>, argv: readonly string[]
     },
     {
       host: host.name,
-      hint: { en: 'allow more time with --timeout SECONDS', zh: '可用 --timeout 秒数 放宽时限' },
+      hint: {
+        en: 'is that host busy or its disk slow? xingrin doctor tells; worker exec takes --timeout SECONDS',
+        zh: '该主机是否过忙或磁盘过慢?可用 xingrin doctor 检查;worker exec 可用 --timeout 秒数',
+      },
     },
   );
 }
@@ -189,6 +194,7 @@ export function interrupted(host: Pick<Host, 'name'>): UserError {
   return new UserError('INTERRUPTED', { en: 'interrupted', zh: '已被中断' }, { host: host.name });
 }
 
-function sshWords({ host, port, user }: Endpoint): string {
+/** An endpoint as `ssh` and `ssh-copy-id` take it. */
+export function sshWords({ host, port, user }: Endpoint): string {
   return `${port === 22 ? '' : `-p ${port} `}${user}@${host}`;
 }

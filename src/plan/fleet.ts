@@ -37,6 +37,15 @@ export function installDocker(worker: Worker, mirrors: readonly string[]): Step 
   return on(worker, 'install-docker', title, STRICT, { mirrors });
 }
 
+/** For a user who is not root; one who may use it already stays as it is. */
+export function allowDocker(worker: Worker): Step {
+  const title = {
+    en: `let ${worker.user} use Docker, if it may not: group docker, by sudo`,
+    zh: `如 ${worker.user} 尚无权使用 Docker,则用 sudo 加入 docker 组`,
+  };
+  return on(worker, 'allow-docker', title, STRICT, {});
+}
+
 /** @param wave the title under which it happens beside others */
 export function pullOnWorker(worker: Worker, { reference, digests }: Pinned, manner: Manner, wave: Text): Step {
   const title = {

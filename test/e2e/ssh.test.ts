@@ -132,6 +132,22 @@ describe.for(KINDS)('%s', (kind) => {
       expect(side.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 8 }, (_, index) => `${index}\n`));
     }));
 
+  test('what a login shell says is not taken for an answer', () =>
+    withFleet(kind, async (fleet) => {
+      await w1.must(['tee', '/root/.bashrc'], { input: 'echo Welcome; echo "12345"; printf "have fun"\n' });
+      try {
+        const connection = await fleet.connect(target(w1));
+        // It is said before everything, also before nothing.
+        expect(await connection.exec(['printf', '\n1'], { timeout: 20_000 })).toMatchObject({ code: 0, stdout: '\n1' });
+        expect(await connection.exec(['true'], { timeout: 20_000 })).toMatchObject({ code: 0, stdout: '' });
+        const late = await failureOf(connection.exec(['sleep', '444'], { timeout: 1_000 }));
+        expect(late).toMatchObject({ code: 'TIMEOUT' });
+        expect((await w1.sh(['pgrep', '-f', '^sleep 444$'])).exitCode).toBe(1);
+      } finally {
+        await w1.must(['rm', '/root/.bashrc']);
+      }
+    }));
+
   test('what takes too long, or is not wanted any more, is ended over there', () =>
     withFleet(kind, async (fleet) => {
       const connection = await fleet.connect(target(w1));

@@ -97,6 +97,17 @@ describe('worker add', () => {
     expect(again).toMatchObject({ exitCode: 0 });
     expect(again.stdout).toContain('already');
     expect([await inventory(), await authorized(w1)]).toEqual([before, keys]);
+    // What is asked for beside is done, or refused; never passed over.
+    const renamed = await xingrin('worker', 'add', w1.destination, '--name', 'other', '--no-bootstrap');
+    expect(renamed).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/is worker 一号🚀 already, not "other"/),
+    });
+    for (const { identity } of [w2, w1]) {
+      const add = ['worker', 'add', w1.destination, '--identity', identity, '--no-bootstrap'];
+      expect(await xingrin('--yes', ...add)).toMatchObject({ exitCode: 0 });
+      expect(await inventory()).toContain(`identity: ${identity}`);
+    }
   });
 
   test('installs the key by a password, which is kept nowhere', async () => {
