@@ -34,8 +34,6 @@ export interface Config {
     readonly taskDays: number;
   };
   readonly agent: {
-    /** Seconds between two heartbeats. */
-    readonly interval: number;
     /** The address at which agents reach the server; null for the main server's own. */
     readonly server: string | null;
   };
@@ -154,7 +152,7 @@ const schema = z.strictObject({
       taskDays: z.number().min(0).max(3_650).default(7),
     })
     .prefault({}),
-  agent: z.strictObject({ interval: z.number().min(1).max(60).default(3), server: address.optional() }).prefault({}),
+  agent: z.strictObject({ server: address.optional() }).prefault({}),
 });
 
 /**
@@ -168,7 +166,7 @@ export function parseConfig(text: string | null, file: string): Config {
     repository: own ?? null,
     images: (images ?? DEFAULT_IMAGES.map((name) => ({ name, context: '.', platforms: [] }))).map(withDockerfile),
     hooks: hooks as Config['hooks'],
-    agent: { interval: agent.interval, server: agent.server ?? null },
+    agent: { server: agent.server ?? null },
   };
 }
 

@@ -4,7 +4,7 @@ import { envValue, parseEnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import { agentToken } from '../effects/agent-token.ts';
-import { trustedAuthority } from '../effects/certificate.ts';
+import { certificateCovers, trustedAuthority } from '../effects/certificate.ts';
 import { readText } from '../effects/files.ts';
 import { composeProjectName } from './deployment.ts';
 import type { Project } from './project.ts';
@@ -23,7 +23,8 @@ export async function agentSpecFor(
   const text = await readText(project.envFile);
   if (text === null) return notInstalled();
   const env = parseEnvFile(text, project.envFile);
-  const address = serverAddress(env);
+  const { server } = project.config.agent;
+  const address = server ?? serverAddress(env);
   if (address === null) {
     return fail(
       'PRECONDITION',
@@ -39,9 +40,12 @@ export async function agentSpecFor(
       },
     );
   }
+  const ssl = join(project.composeDirectory, 'nginx', 'ssl');
+  // Who serves under another address than ours shows a certificate that we know nothing of.
+  const ours = server === null || (await certificateCovers(ssl, new URL(server).hostname.replace(/^\[|\]$/g, '')));
   const [name, authority] = await Promise.all([
     composeProjectName(project),
-    trustedAuthority(join(project.composeDirectory, 'nginx', 'ssl')),
+    ours === true ? trustedAuthority(ssl) : null,
   ]);
   const secret = envValue(env, 'AGENT_TOKEN') ?? '';
   return {

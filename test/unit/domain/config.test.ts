@@ -26,7 +26,7 @@ const defaults = {
   hooks: {},
   health: { timeout: 300, stable: 3 },
   retention: { deployments: 5, backups: 10, taskDays: 7 },
-  agent: { interval: 3, server: null },
+  agent: { server: null },
 };
 
 it.each([null, '', '# nothing yet\n', '{}', '---\n', '\ufeff', 'health: {}\n'])(
@@ -62,7 +62,7 @@ agent: { server: 'https://scan.example.com:8443' }
     hooks: { 'pre-update': 'scripts/before.sh' },
     health: { timeout: 1.5, stable: 0 },
     retention: { deployments: 2, backups: 10, taskDays: 7 },
-    agent: { interval: 3, server: 'https://scan.example.com:8443' },
+    agent: { server: 'https://scan.example.com:8443' },
   });
 });
 

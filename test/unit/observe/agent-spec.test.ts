@@ -46,6 +46,21 @@ test('an agent is told where the server is, who vouches for it, and a token of i
   expect(spec.environment.SERVER_CA).toContain('BEGIN CERTIFICATE');
 });
 
+test('an address of xingrin.yaml comes first; our authority is passed on only where it vouches for that', async () => {
+  await env('IMAGE_TAG=v1.2.0', 'PUBLIC_HOST=localhost', 'AGENT_TOKEN=s');
+  await makeCertificate(join(folder, 'docker/nginx/ssl'), join(folder, 'vault'), ['scan.example.com']);
+  const specFor = async (server: string) => {
+    await writeFile(join(folder, 'xingrin.yaml'), `agent: {server: '${server}'}\n`);
+    return (await agentSpecFor(await openProject(folder), { id: 2, name: 'w' }, 'v1.2.0')).environment;
+  };
+  const own = await specFor('https://scan.example.com:8443');
+  expect(own.SERVER_URL).toBe('https://scan.example.com:8443');
+  expect(own.SERVER_CA).toContain('BEGIN CERTIFICATE');
+  const other = await specFor('https://elsewhere.example.com');
+  expect(other.SERVER_URL).toBe('https://elsewhere.example.com');
+  expect(other).not.toHaveProperty('SERVER_CA');
+});
+
 test('an address that only this machine understands is refused; an authority of others is not passed on', async () => {
   for (const host of ['', 'localhost', '127.0.0.1']) {
     await env('IMAGE_TAG=v1.2.0', `PUBLIC_HOST=${host}`);
