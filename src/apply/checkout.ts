@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fail } from '../domain/errors.ts';
-import { exists, remove } from '../effects/files.ts';
+import { exists, remove, syncFiles } from '../effects/files.ts';
 import { requireGit, type Git } from '../effects/git.ts';
 import type { Project } from '../observe/project.ts';
 import { executor } from './step.ts';
@@ -27,6 +27,9 @@ export function checkoutExecutor(project: Project) {
       const git = requireGit(project.git, project.root);
       if (memo.commit === commit) return 'unchanged';
       await move(git, commit, memo.branch);
+      // Git does not wait for the disk to have them; the next step is only noted when it has.
+      const moved = await git.run(['diff', '--name-only', '-z', '--no-renames', memo.commit, commit]);
+      await syncFiles(namesIn(moved).map((path) => join(git.root, path)));
       return 'done';
     },
     async undo({ commit }, memo) {
@@ -67,7 +70,7 @@ async function clearStaleLocks(git: Git, branch: string | null): Promise<void> {
 /** Files that only the other commit has, written by a git that was killed before it noted them: they would be in its way later. */
 async function removeLeftOvers(git: Git, from: string, to: string): Promise<void> {
   const added = await git.run(['diff', '--name-only', '-z', '--no-renames', '--diff-filter=A', to, from]);
-  for (const path of added.split('\0').filter((name) => name !== '')) {
+  for (const path of namesIn(added)) {
     if (!(await exists(join(git.root, path)))) continue;
     const [here, theirs] = await Promise.all([
       git.try(['hash-object', '--', path]),
@@ -77,9 +80,17 @@ async function removeLeftOvers(git: Git, from: string, to: string): Promise<void
   }
 }
 
+/** As git tells names with `-z`. */
+function namesIn(text: string): string[] {
+  return text.split('\0').filter((name) => name !== '');
+}
+
+/** What git calls a file without content: what a power cut makes of one that did not get to the disk. */
+const EMPTY = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391';
+
 /**
- * Whether every changed file is, byte for byte, that of one of two commits: what a git that was cut short leaves. Then
- * resetting loses nothing of anybody's.
+ * Whether every changed file is, byte for byte, that of one of two commits, or empty where they differ: what a git that was cut
+ * short leaves. Then resetting loses nothing of anybody's.
  */
 async function onlyMixed(git: Git, commits: readonly string[]): Promise<boolean> {
   for (const path of await git.changedFiles()) {
@@ -87,7 +98,8 @@ async function onlyMixed(git: Git, commits: readonly string[]): Promise<boolean>
     const theirs = await Promise.all(
       commits.map((commit) => git.try(['rev-parse', '--verify', '--quiet', `${commit}:${path}`])),
     );
-    if (!theirs.includes(here)) return false;
+    const differs = new Set(theirs).size > 1;
+    if (!theirs.includes(here) && !(here === EMPTY && differs)) return false;
   }
   return true;
 }

@@ -1,7 +1,7 @@
 import { fail, UserError } from '../domain/errors.ts';
 import { envValue, parseEnvFile } from '../domain/env-file.ts';
 import { switchWaves } from '../domain/compose-model.ts';
-import { redact, soundsSecret } from '../domain/redact.ts';
+import { passwordInAddress, redact, soundsSecret } from '../domain/redact.ts';
 import { parseVersion } from '../domain/version.ts';
 import { createService, stopService, upService } from '../argv/compose.ts';
 import {
@@ -358,8 +358,11 @@ async function secretValues(project: Project): Promise<string[]> {
   const text = await readText(project.envFile);
   if (text === null) return [];
   const env = parseEnvFile(text, project.envFile);
-  const keys = env.entries
-    .map(({ key }) => key)
-    .filter((key) => project.config.secrets.includes(key) || soundsSecret(key));
-  return keys.map((key) => envValue(env, key) ?? '').filter((value) => value !== '');
+  return env.entries
+    .map(({ key }) => {
+      const value = envValue(env, key) ?? '';
+      const secret = project.config.secrets.includes(key) || soundsSecret(key);
+      return secret ? value : (passwordInAddress(value) ?? '');
+    })
+    .filter((value) => value !== '');
 }

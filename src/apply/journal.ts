@@ -45,7 +45,11 @@ export class Journal {
     const stamp = now.toISOString().replace(/[-:]|\.\d+/g, '');
     const journal = new Journal(folder, `${stamp}-${randomBytes(3).toString('hex')}`);
     await journal.#write({ type: 'begin', id: journal.id, at: now.toISOString(), plan, process });
-    const old = (await listFolder(folder)).filter((name) => name.endsWith('.jsonl')).slice(0, -KEPT);
+    // A clock that was set back would make our own the oldest.
+    const others = (await listFolder(folder)).filter(
+      (name) => name.endsWith('.jsonl') && name !== `${journal.id}.jsonl`,
+    );
+    const old = others.slice(0, 1 - KEPT);
     for (const name of old) await remove(join(folder, name));
     return journal;
   }

@@ -39,7 +39,7 @@ export async function runCommand(
     return exitCode;
   } catch (thrown) {
     const { error, data } = unwrap(thrown);
-    return await tellFailure(name, error, data, warnings, terminal, globals.json);
+    return await tellFailure(name, terminated(error, interruption.signal), data, warnings, terminal, globals.json);
   } finally {
     forget();
     await flushStreams();
@@ -65,6 +65,12 @@ async function tellFailure(
   if (json) await writeDocument(documentOf(name, known.exitCode, data, warnings, terminal, known));
   terminal.warn(renderError(known, terminal.language, palette(terminal.colors)));
   return known.exitCode;
+}
+
+/** Whatever was interrupted says so in the same way; what did it decides about the exit code. */
+function terminated(error: unknown, signal: AbortSignal): unknown {
+  if (signal.reason !== 'SIGTERM' || !(error instanceof UserError) || error.code !== 'INTERRUPTED') return error;
+  return new UserError('TERMINATED', error.text, error.details);
 }
 
 function unwrap(thrown: unknown): { error: unknown; data: Report['data'] } {

@@ -149,9 +149,12 @@ async function run(
   try {
     await placeTask(machine, record, variables, signal, follower);
   } catch (error) {
-    if (!isUncertain(error)) await update(session, project, record, { end: FAILED_START });
-    const why = signal.aborted ? stoppedError(signal, record.id) : error;
-    throw new ReportedFailure(why, { data: { ...taskData(taskOf(record, 'failed', FAILED_START)) } });
+    // Where nobody answers it may have begun all the same.
+    const unsure = isUncertain(error);
+    if (!unsure) await update(session, project, record, { end: FAILED_START });
+    const why = signal.aborted ? stoppedError(signal, record.id) : unsure ? mayRun(error, machine, record.id) : error;
+    const task = unsure ? taskOf(record, 'unknown', null) : taskOf(record, 'failed', FAILED_START);
+    throw new ReportedFailure(why, { data: { ...taskData(task) } });
   }
   record = await update(session, project, record, { started: session.now().toISOString() });
   terminal.say(
@@ -239,6 +242,17 @@ function goesOn(error: unknown, machine: Machine, id: string): unknown {
     hint: {
       en: `the task goes on on ${machine.name}; to listen again: xingrin task logs ${id} -f`,
       zh: `任务仍在 ${machine.name} 上;重新查看:xingrin task logs ${id} -f`,
+    },
+  });
+}
+
+function mayRun(error: unknown, machine: Machine, id: string): unknown {
+  if (!(error instanceof UserError)) return error;
+  return new UserError(error.code, error.text, {
+    ...error.details,
+    hint: {
+      en: `whether it has begun on ${machine.name} is unknown; when that answers again: xingrin task logs ${id}`,
+      zh: `尚不清楚任务是否已在 ${machine.name} 上开始;待其恢复后查看:xingrin task logs ${id}`,
     },
   });
 }

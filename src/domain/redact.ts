@@ -8,5 +8,10 @@ export function redact(text: string, secrets: readonly string[]): string {
 
 /** Whether a key of docker/.env sounds like a secret. */
 export function soundsSecret(key: string): boolean {
-  return /PASSWORD|PASSWD|SECRET|TOKEN|PRIVATE|CREDENTIAL|API_?KEY/i.test(key);
+  return /PASSW(OR)?D|PASSPHRASE|(^|_)(PASS|PWD|KEY|DSN)$|SECRET|TOKEN|PRIVATE|CREDENTIAL|API_?KEY/i.test(key);
+}
+
+/** The password in an address such as `redis://user:password@host`, as it stands there; null if there is none. */
+export function passwordInAddress(value: string): string | null {
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/?#@]*?:([^/?#]+)@/i.exec(value)?.[1] ?? null;
 }

@@ -1,6 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, chmod, link, mkdir, open, readFile, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import {
+  access,
+  chmod,
+  link,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+  truncate,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../domain/errors.ts';
 import type { Text } from '../domain/text.ts';
@@ -29,7 +42,8 @@ export async function exists(path: string): Promise<boolean> {
 
 /**
  * Replaces a file so that after a crash or a power cut it holds either the old text or the new, whole: temporary file in the
- * same folder, fsync, rename, fsync of the folder. Keeps the mode of an existing file unless `mode` is given. Creates folders.
+ * same folder, fsync, rename, fsync of the folder. Keeps the owner of an existing file, its mode unless `mode` is given, and the symbolic link
+ * that leads to it. Creates folders.
  * Throws DISK or PRECONDITION (exit 6) where the disk is full or may not be written; what was there is untouched then.
  */
 export async function writeFileAtomic(path: string, text: string, options: { mode?: number } = {}): Promise<void> {
@@ -50,7 +64,7 @@ export async function removeHalfWritten(folder: string): Promise<void> {
  */
 export async function createFileAtomic(path: string, text: string, mode: number): Promise<boolean> {
   try {
-    await sayingWhy(path, () => putFile(path, text, mode, (temporary) => link(temporary, path)));
+    await sayingWhy(path, () => putFile(path, text, { mode, owner: null }, (temporary) => link(temporary, path)));
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
@@ -58,15 +72,27 @@ export async function createFileAtomic(path: string, text: string, mode: number)
   }
 }
 
-async function replaceFile(path: string, text: string, wanted: number | undefined): Promise<void> {
-  const mode = wanted ?? (await modeOf(path)) ?? 0o644;
-  await putFile(path, text, mode, (temporary) => rename(temporary, path));
+async function replaceFile(name: string, text: string, wanted: number | undefined): Promise<void> {
+  const path = await behindLinks(name);
+  const old = await statOf(path);
+  const mode = wanted ?? (old === null ? 0o644 : old.mode & 0o777);
+  await putFile(path, text, { mode, owner: old }, (temporary) => rename(temporary, path));
+}
+
+/** Where a symbolic link leads: replaced is what it leads to. */
+async function behindLinks(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isMissing(error)) return path;
+    throw error;
+  }
 }
 
 async function putFile(
   path: string,
   text: string,
-  mode: number,
+  { mode, owner }: { readonly mode: number; readonly owner: { readonly uid: number; readonly gid: number } | null },
   place: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
@@ -76,6 +102,8 @@ async function putFile(
     const file = await open(temporary, 'wx', mode);
     try {
       await file.writeFile(text);
+      // Root keeps files their owners'; others can give nothing away.
+      if (owner !== null && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
       await file.chmod(mode);
       await file.sync();
     } finally {
@@ -148,11 +176,31 @@ export async function remove(path: string): Promise<void> {
 
 /** A file's permissions (0o600), or null where there is none. */
 export async function modeOf(path: string): Promise<number | null> {
+  const found = await statOf(path);
+  return found === null ? null : found.mode & 0o777;
+}
+
+async function statOf(path: string): Promise<Stats | null> {
   try {
-    return (await stat(path)).mode & 0o777;
+    return await stat(path);
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;
+  }
+}
+
+/** Waits until the disk has these files and the folders that they are in; those that are not there are passed over. */
+export async function syncFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await syncOne(path);
+  for (const folder of new Set(paths.map((path) => dirname(path)))) await syncOne(folder);
+}
+
+async function syncOne(path: string): Promise<void> {
+  try {
+    await syncFolder(path);
+  } catch (error) {
+    // A symbolic link that leads nowhere has nothing to wait for either.
+    if (!isMissing(error)) throw error;
   }
 }
 

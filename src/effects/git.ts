@@ -112,9 +112,9 @@ export class Git {
     return lines(await this.run(['tag', '--list']));
   }
 
-  /** Brings the remote's branches and git tags here. Throws UNREACHABLE (exit 4). */
+  /** Brings the remote's branches and git tags here. Tells how far it is: who says nothing for long is given up. Throws UNREACHABLE (exit 4). */
   async fetch(remote: string): Promise<void> {
-    await this.talkTo(remote, ['fetch', '--quiet', '--tags', '--prune', '--no-recurse-submodules', remote]);
+    await this.talkTo(remote, ['fetch', '--progress', '--tags', '--prune', '--no-recurse-submodules', remote]);
   }
 
   /** Refs of the remote by name, read without fetching. Throws UNREACHABLE (exit 4). */

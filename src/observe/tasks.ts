@@ -147,8 +147,14 @@ export async function readTaskRecord(state: string, id: string): Promise<TaskRec
 /** All records, oldest first as far as their ids tell. */
 export async function readTaskRecords(state: string): Promise<TaskRecord[]> {
   const files = (await listFolder(recordsFolder(state))).filter((name) => /^[^.].*\.json$/.test(name));
-  const records = await Promise.all(files.map((name) => readTaskRecord(state, name.slice(0, -'.json'.length))));
-  return records.filter((each) => each !== null);
+  const records: TaskRecord[] = [];
+  // A process may have only so many files open.
+  for (let start = 0; start < files.length; start += SIDE_BY_SIDE) {
+    const some = files.slice(start, start + SIDE_BY_SIDE).map((name) => name.slice(0, -'.json'.length));
+    const read = await Promise.all(some.map((id) => readTaskRecord(state, id)));
+    records.push(...read.filter((each) => each !== null));
+  }
+  return records;
 }
 
 /** How a task stands. */
