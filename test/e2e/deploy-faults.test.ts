@@ -1,12 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/effects/clock.ts';
 import { journalIsClosed } from './kill.ts';
 import { makeProduct, SMALL_STACK, type Document, type Product, type Server, type Snapshot } from './product.ts';
 import { ENTRY, openRig, type Rig } from './rig.ts';
+
+/** Tells what it was told; says no while there is a file that says so. */
+const HOOK = `#!/bin/sh
+if [ -e "$XINGRIN_PROJECT/../no" ]; then echo 'not on a Friday' >&2; exit 3; fi
+echo "$XINGRIN_HOOK|$XINGRIN_COMMAND|$XINGRIN_FROM|$XINGRIN_TO|$(cat VERSION)" >>"$XINGRIN_PROJECT/../told"
+`;
 
 let rig: Rig;
 let product: Product;
@@ -16,7 +22,11 @@ let before: Snapshot;
 beforeAll(async () => {
   rig = await openRig();
   product = await makeProduct(rig, {
-    files: { ...SMALL_STACK, 'xingrin.yaml': 'health:\n  timeout: 120\n  stable: 1\n' },
+    files: {
+      ...SMALL_STACK,
+      'xingrin.yaml': `health:\n  timeout: 120\n  stable: 1\nhooks:\n  pre-update: hooks/tell.sh\n  post-update: hooks/tell.sh\n`,
+      'hooks/tell.sh': HOOK,
+    },
   });
   server = await product.checkout('server');
   await server.git('reset', '--quiet', '--hard', 'HEAD~2');
@@ -43,6 +53,20 @@ async function refused(args: readonly string[], exitCode: number, code: string):
 }
 
 describe('an update is refused before anything stops', () => {
+  test('by a hook that says no; one that does not is told before and after, from what and to what', async () => {
+    const [no, told] = [join(rig.folder, 'no'), join(rig.folder, 'told')];
+    await writeFile(no, '');
+    const { error } = await refused(['update', 'v1.1.0'], 6, 'PRECONDITION');
+    expect(error).toMatchObject({ message: expect.stringContaining('pre-update'), evidence: 'not on a Friday' });
+    await rm(no);
+    await server.ok(['--yes', 'update', 'v1.1.0']);
+    await server.ok(['--yes', 'rollback']);
+    expect((await readFile(told, 'utf8')).trim().split('\n')).toEqual([
+      'pre-update|update|v1.0.0|v1.1.0|v1.0.0',
+      'post-update|update|v1.0.0|v1.1.0|v1.1.0',
+    ]);
+  });
+
   test('while the registry is down', async () => {
     await rig.sandbox.registry.down();
     try {

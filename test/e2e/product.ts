@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Outcome, Rig, RunOptions } from './rig.ts';
 
@@ -221,6 +221,7 @@ async function writeFiles(root: string, files: Readonly<Record<string, string | 
     else {
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, text);
+      if (text.startsWith('#!')) await chmod(file, 0o755);
     }
   }
 }

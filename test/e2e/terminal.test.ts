@@ -150,6 +150,7 @@ describe('what is damaged or full', () => {
     await writeFile(inventory, whole.replace('id: 3', 'id: three'));
     const list = await place.xingrin(['worker', 'list']);
     expect([list.exitCode, list.stderr.includes('inventory.yaml')]).toEqual([2, true]);
+    expect(list.stderr).toContain('xingrin backup restore');
     const kept = (await readdir(join(place.project, '.xingrin/backups'))).find((name) => name.startsWith('inventory-'));
     expect((await place.xingrin(['backup', 'restore', String(kept), '--yes'])).exitCode).toBe(0);
     expect(JSON.parse((await place.xingrin(['worker', 'list', '--json'])).stdout)).toMatchObject({

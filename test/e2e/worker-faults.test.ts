@@ -85,6 +85,40 @@ test('Docker does not run there, or is missing: said before anything is changed,
   await expectUntouched();
 });
 
+test('another system, another architecture, a wrong clock, no room: said before anything is changed', async () => {
+  const bin = await programsWithout('uname', 'date', 'df', 'docker');
+  const stub = async (name: string, lines: string): Promise<void> => {
+    await w1.must(['tee', `${bin}/${name}`], { input: `#!/bin/sh\n${lines}\n` });
+    await w1.must(['chmod', '755', `${bin}/${name}`]);
+  };
+  const real = (name: string): Promise<void> => stub(name, `exec /usr/bin/${name} "$@"`);
+  for (const name of ['uname', 'date', 'df', 'docker']) await real(name);
+  await loginsWith(bin);
+  try {
+    await stub('uname', 'echo SunOS sun4v');
+    expect((await server.json(add())).error).toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringContaining('SunOS'),
+    });
+    await stub('uname', 'echo Linux aarch64');
+    const foreign = await server.json(add());
+    expectTold(foreign, { code: 'PRECONDITION', hint: /add linux\/arm64 to the platforms/ });
+    expect(foreign.error?.message).toContain('linux/amd64 only');
+    await real('uname');
+    await stub('date', `exec /usr/bin/date -d '+1 day' "$@"`);
+    expectTold(await server.json(add()), { code: 'PRECONDITION', hint: /./ });
+    await real('date');
+    // Also where there is no engine yet, which needs more.
+    const little = 'echo Filesystem blocks used free; echo none 1000000 700000 300000 30% /';
+    await stub('df', little);
+    await w1.must(['rm', `${bin}/docker`]);
+    expectTold(await server.json(add('--install-docker')), { code: 'DISK', hint: /./ });
+  } finally {
+    await loginsWith(null);
+  }
+  await expectUntouched();
+});
+
 test('a user who may not use Docker is told whose group to join, or let in where its sudo asks for nothing; then all is well', async () => {
   const asOps = add().map((word) => (word === w1.destination ? `ops@${w1.address}` : word));
   const socket = await w1.must(['stat', '-c', '%a', '/var/run/docker.sock']);
