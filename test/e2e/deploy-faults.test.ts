@@ -53,20 +53,6 @@ async function refused(args: readonly string[], exitCode: number, code: string):
 }
 
 describe('an update is refused before anything stops', () => {
-  test('by a hook that says no; one that does not is told before and after, from what and to what', async () => {
-    const [no, told] = [join(rig.folder, 'no'), join(rig.folder, 'told')];
-    await writeFile(no, '');
-    const { error } = await refused(['update', 'v1.1.0'], 6, 'PRECONDITION');
-    expect(error).toMatchObject({ message: expect.stringContaining('pre-update'), evidence: 'not on a Friday' });
-    await rm(no);
-    await server.ok(['--yes', 'update', 'v1.1.0']);
-    await server.ok(['--yes', 'rollback']);
-    expect((await readFile(told, 'utf8')).trim().split('\n')).toEqual([
-      'pre-update|update|v1.0.0|v1.1.0|v1.0.0',
-      'post-update|update|v1.0.0|v1.1.0|v1.1.0',
-    ]);
-  });
-
   test('while the registry is down', async () => {
     await rig.sandbox.registry.down();
     try {
@@ -200,4 +186,18 @@ describe('somebody else', () => {
     const { env, head, version } = before;
     expect(await server.snapshot()).toMatchObject({ env, head, version, changedFiles: '' });
   });
+});
+
+test('a hook that says no stops an update; one that does not is told before and after, from what and to what', async () => {
+  const [no, told] = [join(rig.folder, 'no'), join(rig.folder, 'told')];
+  await writeFile(no, '');
+  const { error } = await refused(['update', 'v1.1.0'], 6, 'PRECONDITION');
+  expect(error).toMatchObject({ message: expect.stringContaining('pre-update'), evidence: 'not on a Friday' });
+  await rm(no);
+  await server.ok(['--yes', 'update', 'v1.1.0']);
+  await server.ok(['--yes', 'rollback']);
+  expect((await readFile(told, 'utf8')).trim().split('\n')).toEqual([
+    'pre-update|update|v1.0.0|v1.1.0|v1.0.0',
+    'post-update|update|v1.0.0|v1.1.0|v1.1.0',
+  ]);
 });
