@@ -194,6 +194,7 @@ test('a hook that says no stops an update; one that does not is told before and 
   const { error } = await refused(['update', 'v1.1.0'], 6, 'PRECONDITION');
   expect(error).toMatchObject({ message: expect.stringContaining('pre-update'), evidence: 'not on a Friday' });
   await rm(no);
+  await rm(told, { force: true });
   await server.ok(['--yes', 'update', 'v1.1.0']);
   await server.ok(['--yes', 'rollback']);
   expect((await readFile(told, 'utf8')).trim().split('\n')).toEqual([
