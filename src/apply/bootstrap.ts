@@ -33,8 +33,8 @@ export async function requireFitHost(
 ): Promise<void> {
   await requireMachine(connection, host, options.platforms);
   const facts = await readHostFacts(connection, []);
-  const allowed = facts.docker === 'denied' && (await connection.exec(trySudo(), { timeout: LIMIT })).code === 0;
-  if (!options.install && !allowed) requireDocker(facts, host);
+  if (!options.install && !(facts.docker === 'denied' && (await sudoAsksNothing(connection))))
+    requireDocker(facts, host);
   const needed = NEEDED + (facts.docker === 'absent' ? ENGINE : 0);
   const main = { en: 'the main server', zh: '主服务器' };
   for (const { complaints } of [checkDisk(facts, needed), checkClock(facts, main, host)]) {
@@ -43,6 +43,10 @@ export async function requireFitHost(
     const code = grave.code.startsWith('CLOCK') ? 'PRECONDITION' : 'DISK';
     fail(code, { en: `${host}: ${grave.seen.en}`, zh: `${host}:${grave.seen.zh}` }, { host, hint: grave.mend });
   }
+}
+
+async function sudoAsksNothing(connection: Connection): Promise<boolean> {
+  return (await connection.exec(trySudo(), { timeout: LIMIT })).code === 0;
 }
 
 async function requireMachine(

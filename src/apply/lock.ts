@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fail, UserError } from '../domain/errors.ts';
+import { fail } from '../domain/errors.ts';
 import { writeFileAtomic, readText, makeFolder, remove } from '../effects/files.ts';
 import { holdFileLock, type HeldLock } from '../effects/file-lock.ts';
 import { isAlive, whoAmI } from '../effects/identity.ts';
@@ -30,20 +30,11 @@ export async function withLock<T>(state: string, holder: LockHolder, work: () =>
   const held = await takeLock(state);
   if (held === null) return refuse(await readHolder(state));
   try {
-    await nameHolder(state, holder);
+    await writeFileAtomic(holderPath(state), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
     return await work();
   } finally {
     await remove(holderPath(state));
     await held.release();
-  }
-}
-
-/** Says who we are, if there is room for it: the lock is held anyway, and what makes room must not fail for want of it. */
-async function nameHolder(state: string, holder: LockHolder): Promise<void> {
-  try {
-    await writeFileAtomic(holderPath(state), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
-  } catch (error) {
-    if (!(error instanceof UserError && error.code === 'DISK')) throw error;
   }
 }
 

@@ -121,7 +121,7 @@ async function resumable({ version }: PublishParams, work: () => Promise<Outcome
       en: `nothing was announced, and what was pushed is kept: go on with: xingrin publish ${version}`,
       zh: `尚未公布任何内容,已推送的镜像会保留;继续请执行:xingrin publish ${version}`,
     };
-    throw new UserError(error.code, error.text, { ...error.details, hint });
+    throw error.withHint(hint);
   }
 }
 

@@ -152,7 +152,7 @@ async function run(
     // Where nobody answers it may have begun all the same.
     const unsure = isUncertain(error);
     if (!unsure) await update(session, project, record, { end: FAILED_START });
-    const why = signal.aborted ? stoppedError(signal, record.id) : unsure ? mayRun(error, machine, record.id) : error;
+    const why = signal.aborted ? stoppedError(record.id) : unsure ? mayRun(error, machine, record.id) : error;
     const task = unsure ? taskOf(record, 'unknown', null) : taskOf(record, 'failed', FAILED_START);
     throw new ReportedFailure(why, { data: { ...taskData(task) } });
   }
@@ -202,15 +202,12 @@ async function attend(
   }
   await update(session, project, record, { end });
   const report: Report = { exitCode: end.code, data: { ...taskData(taskOf(record, 'ended', end)), ...output.data() } };
-  if (signal.aborted) throw new ReportedFailure(stoppedError(signal, record.id), report);
+  if (signal.aborted) throw new ReportedFailure(stoppedError(record.id), report);
   return report;
 }
 
-function stoppedError(signal: AbortSignal, id: string): UserError {
-  return new UserError(signal.reason === 'SIGTERM' ? 'TERMINATED' : 'INTERRUPTED', {
-    en: `task ${id} was stopped`,
-    zh: `任务 ${id} 已停止`,
-  });
+function stoppedError(id: string): UserError {
+  return new UserError('INTERRUPTED', { en: `task ${id} was stopped`, zh: `任务 ${id} 已停止` });
 }
 
 /** What cannot be written down must not hide that it happened: the record can wait. */
@@ -237,23 +234,17 @@ function lost(session: Session, machine: Machine, error: UserError): void {
 
 function goesOn(error: unknown, machine: Machine, id: string): unknown {
   if (!(error instanceof UserError) || error.details.hint === undefined || error.code === 'PRECONDITION') return error;
-  return new UserError(error.code, error.text, {
-    ...error.details,
-    hint: {
-      en: `the task goes on on ${machine.name}; to listen again: xingrin task logs ${id} -f`,
-      zh: `任务仍在 ${machine.name} 上;重新查看:xingrin task logs ${id} -f`,
-    },
+  return error.withHint({
+    en: `the task goes on on ${machine.name}; to listen again: xingrin task logs ${id} -f`,
+    zh: `任务仍在 ${machine.name} 上;重新查看:xingrin task logs ${id} -f`,
   });
 }
 
 function mayRun(error: unknown, machine: Machine, id: string): unknown {
   if (!(error instanceof UserError)) return error;
-  return new UserError(error.code, error.text, {
-    ...error.details,
-    hint: {
-      en: `whether it has begun on ${machine.name} is unknown; when that answers again: xingrin task logs ${id}`,
-      zh: `尚不清楚任务是否已在 ${machine.name} 上开始;待其恢复后查看:xingrin task logs ${id}`,
-    },
+  return error.withHint({
+    en: `whether it has begun on ${machine.name} is unknown; when that answers again: xingrin task logs ${id}`,
+    zh: `尚不清楚任务是否已在 ${machine.name} 上开始;待其恢复后查看:xingrin task logs ${id}`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { workerRemovalExecutors } from '../apply/worker-removal.ts';
 import { UserError } from '../domain/errors.ts';
+import type { Text } from '../domain/text.ts';
 import { addressOf, findWorker, type Worker } from '../domain/inventory.ts';
 import { openFleet, type Fleet } from '../effects/fleet.ts';
 import { localConnection } from '../effects/local-host.ts';
@@ -37,7 +38,7 @@ async function propose(
 ): Promise<Proposal> {
   const worker = findWorker(await readInventory(project), name);
   const away = await whyAway(fleet, worker);
-  if (away !== null && force !== true) throw withHint(away, worker);
+  if (away !== null && force !== true) throw away.withHint(orAlone(worker));
   if (away !== null) {
     session.warn({
       en: `${away.text.en}; its agent stays there, and is not let in any more`,
@@ -72,12 +73,9 @@ async function whyAway(fleet: Fleet, worker: Worker): Promise<UserError | null> 
   }
 }
 
-function withHint({ code, text, details }: UserError, { name }: Worker): UserError {
-  return new UserError(code, text, {
-    ...details,
-    hint: {
-      en: `mend it, or take it out of the inventory alone: xingrin worker remove ${name} --force`,
-      zh: `请先修复;或仅从清单中移除:xingrin worker remove ${name} --force`,
-    },
-  });
+function orAlone({ name }: Worker): Text {
+  return {
+    en: `mend it, or take it out of the inventory alone: xingrin worker remove ${name} --force`,
+    zh: `请先修复;或仅从清单中移除:xingrin worker remove ${name} --force`,
+  };
 }

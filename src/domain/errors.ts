@@ -58,6 +58,11 @@ export class UserError extends Error {
   get exitCode(): number {
     return EXIT_CODES[this.code];
   }
+
+  /** The same failure with another thing to type next: whoever called may know better. */
+  withHint(hint: Text): UserError {
+    return new UserError(this.code, this.text, { ...this.details, hint });
+  }
 }
 
 /** Throws a {@link UserError}; reads as a sentence at the place of the check. */

@@ -113,7 +113,7 @@ async function putFile(
   } finally {
     await rm(temporary, { force: true });
   }
-  await syncFolder(folder);
+  await syncPath(folder);
 }
 
 /**
@@ -134,7 +134,7 @@ export async function appendLine(path: string, line: string, options: { mode?: n
     } finally {
       await file.close();
     }
-    if (fresh) await syncFolder(dirname(path));
+    if (fresh) await syncPath(dirname(path));
   });
 }
 
@@ -197,15 +197,15 @@ export async function syncFiles(paths: readonly string[]): Promise<void> {
 
 async function syncOne(path: string): Promise<void> {
   try {
-    await syncFolder(path);
+    await syncPath(path);
   } catch (error) {
     // A symbolic link that leads nowhere has nothing to wait for either.
     if (!isMissing(error)) throw error;
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
     await handle.sync();
   } finally {

@@ -73,15 +73,18 @@ export function unreachable(host: Host, reason: string, evidence?: string): User
     { en: `${where} cannot be reached: ${said.en}`, zh: `无法连接 ${where}:${said.zh}` },
     {
       host: host.name,
-      hint: { en: hint.en.replaceAll('SSH', sshWords(host)), zh: hint.zh.replaceAll('SSH', sshWords(host)) },
+      hint: {
+        en: hint.en.replaceAll('DESTINATION', sshWords(host)),
+        zh: hint.zh.replaceAll('DESTINATION', sshWords(host)),
+      },
       ...(evidence === undefined ? {} : { evidence }),
     },
   );
 }
 
 const CHECK: Text = {
-  en: 'check that the machine is on and its address right; to see more: ssh -v SSH',
-  zh: '请检查该主机是否开机、地址是否正确;更多信息:ssh -v SSH',
+  en: 'check that the machine is on and its address right; to see more: ssh -v DESTINATION',
+  zh: '请检查该主机是否开机、地址是否正确;更多信息:ssh -v DESTINATION',
 };
 const NAME: Text = {
   en: 'check the spelling of the host, or give its IP address',
@@ -106,8 +109,8 @@ const REASONS: Readonly<Record<string, { readonly said: Text; readonly hint: Tex
       zh: `${CONNECT_LIMIT / 1000} 秒内未能完成登录`,
     },
     hint: {
-      en: 'the host, its sshd or a firewall keeps silent; check with: ssh -v SSH',
-      zh: '主机、其 sshd 或防火墙没有响应;请检查:ssh -v SSH',
+      en: 'the host, its sshd or a firewall keeps silent; check with: ssh -v DESTINATION',
+      zh: '主机、其 sshd 或防火墙没有响应;请检查:ssh -v DESTINATION',
     },
   },
   lost: {

@@ -11,12 +11,9 @@ export async function readInventory(project: Project): Promise<Inventory> {
   } catch (error) {
     if (!(error instanceof UserError) || error.code !== 'BAD_CONFIG') throw error;
     const { hint } = error.details;
-    throw new UserError(error.code, error.text, {
-      ...error.details,
-      hint: {
-        en: `${hint === undefined ? 'mend that line' : hint.en}; or take back how it was: xingrin backup list, xingrin backup restore NAME`,
-        zh: `${hint === undefined ? '请修正该行' : hint.zh};或恢复先前的备份:xingrin backup list,xingrin backup restore 名称`,
-      },
+    throw error.withHint({
+      en: `${hint === undefined ? 'mend that line' : hint.en}; or take back how it was: xingrin backup list, xingrin backup restore NAME`,
+      zh: `${hint === undefined ? '请修正该行' : hint.zh};或恢复先前的备份:xingrin backup list,xingrin backup restore 名称`,
     });
   }
 }
