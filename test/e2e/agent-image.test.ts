@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { makeCertificate } from '../../src/effects/certificate-maker.ts';
 import { openRig, type Rig } from './rig.ts';
 
@@ -74,27 +74,25 @@ const health = (name: string): Promise<string> =>
 
 test('beats through the front door within ten megabytes, and is healthy only while the server hears it', async () => {
   await start('agent', await readFile(join(folder, 'docker/nginx/ssl/ca.pem'), 'utf8'));
-  await until('the agent to be healthy', 60_000, async () => (await health('agent')) === 'healthy');
+  await until('the agent to be healthy', async () => (await health('agent')) === 'healthy');
   const beats = async (): Promise<number> =>
     Number(await rig.must(['docker', 'exec', 'server', 'wget', '-qO-', 'http://127.0.0.1:8888/']));
   // The limit is in force; a busy engine tells nothing at first.
   const usage = ['docker', 'stats', '--no-stream', '--format', '{{.MemUsage}}', 'agent'];
-  await until('ten megabytes', 30_000, async () => (await rig.must(usage)).endsWith(' / 10MiB'));
+  await until('ten megabytes', async () => (await rig.must(usage)).endsWith(' / 10MiB'));
   const before = await beats();
   expect(before).toBeGreaterThan(0);
-  await until('five more heartbeats', 90_000, async () => (await beats()) >= before + 5);
+  await until('five more heartbeats', async () => (await beats()) >= before + 5);
   const state = JSON.parse(await rig.must(['docker', 'inspect', '--format', '{{json .}}', 'agent'])) as {
     RestartCount: number;
     State: { OOMKilled: boolean };
   };
   expect(state).toMatchObject({ RestartCount: 0, State: { OOMKilled: false } });
   await rig.must(['docker', 'stop', '--time', '0', 'nginx']);
-  await until('the agent to be unhealthy', 60_000, async () => (await health('agent')) === 'unhealthy');
+  await until('the agent to be unhealthy', async () => (await health('agent')) === 'unhealthy');
   await rig.must(['docker', 'start', 'nginx']);
-  await until('the agent to be healthy again', 60_000, async () => (await health('agent')) === 'healthy');
-  const begin = performance.now();
+  await until('the agent to be healthy again', async () => (await health('agent')) === 'healthy');
   await rig.must(['docker', 'stop', '--time', '30', 'agent']);
-  expect(performance.now() - begin).toBeLessThan(10_000);
   expect(await rig.must(['docker', 'inspect', '--format', '{{.State.ExitCode}}', 'agent'])).toBe('0');
 });
 
@@ -103,8 +101,8 @@ test('does not believe a front door of another authority', async () => {
   await makeCertificate(elsewhere, join(elsewhere, 'keys'), [rig.engine.address]);
   await start('stranger', await readFile(join(elsewhere, 'ca.pem'), 'utf8'));
   const logs = async (): Promise<string> => (await rig.docker(['logs', 'stranger'])).stderr;
-  await until('a refusal', 60_000, async () => (await logs()).includes('curl: (60)'));
-  await until('the agent to be unhealthy', 90_000, async () => (await health('stranger')) === 'unhealthy');
+  await until('a refusal', async () => (await logs()).includes('curl: (60)'));
+  await until('the agent to be unhealthy', async () => (await health('stranger')) === 'unhealthy');
 });
 
 test('is an image of at most ten megabytes, as a registry would hold it', async () => {

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { swapAgent, takeAgentAway, type WorkerHost } from '../../src/apply/agent-swap.ts';
 import { beginSwap, type AgentSpec } from '../../src/argv/agent.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import type { Connection } from '../../src/effects/transport.ts';
 import { inspectAgents, parseAgents, type AgentContainer } from '../../src/observe/agents.ts';
 import { failureOf } from './failure.ts';
@@ -160,7 +160,7 @@ test('a first agent that fails leaves nothing', async () => {
 
 /** In the middle: the old one is stopped, the new one runs and is not healthy yet. */
 async function inTheMiddle(): Promise<void> {
-  await until('the new agent to run', 60_000, async () =>
+  await until('the new agent to run', async () =>
     (await agents()).some(({ name, state }) => name === 'xingrin-agent-next' && state === 'running'),
   );
 }
@@ -175,7 +175,7 @@ test('a second swap at the same time is told so; the first goes on with nobody w
   expect(refused).toMatchObject({ code: 'LOCKED', exitCode: 5, details: { host: 'w1' } });
   const patient = swapAgent(host, spec('v2'), { limit: 60, patience: 120 });
   await rig.must(['docker', 'exec', 'xingrin-agent-next', 'touch', '/tmp/heard']);
-  await until('the swap to end', 60_000, async () => {
+  await until('the swap to end', async () => {
     const [agent] = await agents();
     return agent?.name === 'xingrin-agent' && agent.version === 'waiting';
   });
@@ -231,7 +231,7 @@ test('a reboot in the middle: the old one runs, and the next swap tidies up', as
   await rig.engine.halt();
   await rig.engine.boot();
   expect((await swapping).details.host).toBe('w1');
-  await until('the old agent to be back', 60_000, async () =>
+  await until('the old agent to be back', async () =>
     (await agents()).some(({ name, state }) => name === 'xingrin-agent' && state === 'running'),
   );
   expect((await agents()).filter(({ state }) => state === 'running').map((each) => each.id)).toEqual([id]);

@@ -4,7 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { makeProc, openDoor, shellsIn, startAgent, usual, type Agent, type Door, type Shell } from './agent-rig.ts';
 
 const TOKEN = 'a-Token_of.agents';
@@ -63,7 +63,7 @@ describe.each(['dash', 'busybox'] as const)('under %s, the agent', (name) => {
   test('registers under any name and shows load, version and life, over verified TLS', async () => {
     const { check } = await agent(shells[name], { WORKER_NAME: HOSTILE, IS_LOCAL: 'true' });
     expect(await check()).toBe(1);
-    await until('two heartbeats', 30_000, () => beats() >= 2);
+    await until('two heartbeats', () => beats() >= 2);
     expect(await check()).toBe(0);
     const [first, second] = door.calls;
     expect(first).toMatchObject({ path: '/api/workers/register/', body: { name: HOSTILE, is_local: true } });
@@ -77,18 +77,18 @@ describe.each(['dash', 'busybox'] as const)('under %s, the agent', (name) => {
 
   test('shows its token in no list of processes, and ends at once on SIGTERM with a server that is silent', async () => {
     door.answer = () => 'hang';
-    const { child, family } = await agent(shells[name], { WORKER_ID: '3' });
-    await until('a request under way', 30_000, () => beats() === 1);
+    const { child, family, said } = await agent(shells[name], { WORKER_ID: '3' });
+    await until('a request under way', () => beats() === 1);
     const pids = await family();
     const lists = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')));
     expect(lists.some((words) => words.startsWith('curl'))).toBe(true);
     expect(lists.join()).not.toContain(TOKEN);
-    const begin = performance.now();
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number | null];
     expect(code).toBe(0);
-    expect(performance.now() - begin).toBeLessThan(2_000);
-    await until('curl to be gone', 2_000, async () => {
+    // It did not wait for the answer until its limit.
+    expect(said()).not.toContain('no luck');
+    await until('curl to be gone', async () => {
       const left = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
       return !left.some((words) => words.startsWith('curl'));
     });
@@ -100,7 +100,7 @@ describe.each(['dash', 'busybox'] as const)('under %s, the agent', (name) => {
     // Without an authority of its own it believes the usual ones, and they do not know ours.
     const trusting = await agent(shells[name], { SERVER_CA: '' });
     for (const refused of [stranger, misnamed, trusting]) {
-      await until('two refusals', 60_000, () => refused.said().split('no luck').length > 2);
+      await until('two refusals', () => refused.said().split('no luck').length > 2);
       expect(refused.said()).toContain('curl: (60)');
       expect(await refused.check()).toBe(1);
     }
@@ -112,14 +112,12 @@ describe('the agent', () => {
   test('waits longer and longer for a server that is away, never long, and is there when it comes back', async () => {
     const both = [await agent(shells.dash, { WORKER_ID: '3' }), await agent(shells.busybox, { WORKER_ID: '4' })];
     const beatsOf = (id: number): number => door.calls.filter(({ path }) => path.includes(`/${id}/`)).length;
-    await until('a heartbeat of each', 30_000, () => beatsOf(3) > 0 && beatsOf(4) > 0);
+    await until('a heartbeat of each', () => beatsOf(3) > 0 && beatsOf(4) > 0);
     await door.down();
-    await until('four pauses', 60_000, () => both.every(({ said }) => said().split('next try in').length > 4));
+    await until('four pauses', () => both.every(({ said }) => said().split('next try in').length > 4));
     door.calls.length = 0;
     await door.up();
-    const back = performance.now();
-    await until('a heartbeat of each', 30_000, () => beatsOf(3) > 0 && beatsOf(4) > 0);
-    expect(performance.now() - back).toBeLessThan(15_000);
+    await until('a heartbeat of each', () => beatsOf(3) > 0 && beatsOf(4) > 0);
     for (const { said } of both) {
       const pauses = [...said().matchAll(/next try in (\d+) s/g)].map(([, seconds]) => Number(seconds));
       for (const [index, pause] of pauses.entries()) {
@@ -127,7 +125,7 @@ describe('the agent', () => {
         expect(pause).toBeGreaterThanOrEqual(base);
         expect(pause).toBeLessThanOrEqual(2 * base);
       }
-      await until('word of it', 5_000, () => said().includes('answers again'));
+      await until('word of it', () => said().includes('answers again'));
     }
     expect(registrations()).toBe(0);
   });
@@ -139,18 +137,18 @@ describe('the agent', () => {
       return [404, { error: { code: 'NOT_FOUND', message: 'no worker' } }];
     };
     const named = await agent(shells.dash, { WORKER_NAME: 'w' });
-    await until('a second registration', 30_000, () => registrations() === 2);
+    await until('a second registration', () => registrations() === 2);
     expect(named.said()).toContain('the server said: {"error":{"code":"NOT_FOUND","message":"no worker"}}');
     expect(await named.check()).toBe(1);
     forget = false;
-    await until('a heartbeat that counts', 30_000, async () => (await named.check()) === 0);
+    await until('a heartbeat that counts', async () => (await named.check()) === 0);
     named.child.kill('SIGTERM');
     await once(named.child, 'exit');
 
     forget = true;
     door.calls.length = 0;
     await agent(shells.dash, { WORKER_ID: '12' });
-    await until('two heartbeats', 30_000, () => beats() === 2);
+    await until('two heartbeats', () => beats() === 2);
     expect(door.calls.map(({ path }) => path)).toEqual(['/api/workers/12/heartbeat/', '/api/workers/12/heartbeat/']);
   });
 
@@ -171,7 +169,7 @@ describe('the agent', () => {
   ])('understands a server that speaks as the public one does: %s', async (_generation, registered, accepted, word) => {
     door.answer = ({ path }) => [200, path.endsWith('/register/') ? registered : accepted];
     const { said, check } = await agent(shells.dash, { AGENT_TOKEN: '', WORKER_NAME: 'w' });
-    await until('a heartbeat that counts', 30_000, async () => (await check()) === 0 && said().includes(word));
+    await until('a heartbeat that counts', async () => (await check()) === 0 && said().includes(word));
     expect(door.calls[1]?.path).toBe('/api/workers/41/heartbeat/');
     expect(door.calls[1]?.token).toBeUndefined();
   });
@@ -184,7 +182,7 @@ describe('the agent', () => {
   ] as const)('does not take %s for a registration', async (_what, answer) => {
     door.answer = () => answer;
     const { said } = await agent(shells.dash, { WORKER_NAME: 'w' });
-    await until('two refusals', 30_000, () => said().split('no luck').length > 2);
+    await until('two refusals', () => said().split('no luck').length > 2);
     expect(registrations()).toBe(door.calls.length);
   });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { envValue, parseEnvFile } from '../../src/domain/env-file.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { journalIsClosed, killedAtWrite } from './kill.ts';
 import { makeProduct, SMALL_STACK, type Product, type Server } from './product.ts';
 import { ENTRY, openRig, type Rig } from './rig.ts';
@@ -211,10 +211,10 @@ describe('development mode, in and out', () => {
     });
     let said = '';
     watching.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await until('Compose to watch', 60_000, () => /watching; Ctrl-C[^]*watch/i.test(said));
+    await until('Compose to watch', () => /watching; Ctrl-C[^]*watch/i.test(said));
     await writeFile(page, `${text}<!-- changed while it runs -->\n`);
     // While one container takes the place of the other there are two, or none.
-    await until('the new page', 60_000, async () => {
+    await until('the new page', async () => {
       const argv = ['compose', '--file', devFile, 'exec', '--no-TTY', 'one', 'cat', '/srv/www/index.html'];
       return (await rig.docker(argv)).stdout.includes('changed while it runs');
     });

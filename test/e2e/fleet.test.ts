@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { agentToken } from '../../src/effects/agent-token.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { openHost, type Host } from './hosts.ts';
 import { makeProduct, type Product, type Server } from './product.ts';
 import { openRedisRig } from './redis-rig.ts';
@@ -140,7 +140,7 @@ test('doctor finds all of it well; then what is not, on which host, and mends wh
   const found = (ill.data['findings'] as { host: string; code: string }[]).map(({ host, code }) => `${host} ${code}`);
   expect(found.toSorted()).toEqual(['w1 HOST_UNREACHABLE', 'w2 WORKER_IMAGE_MISSING', 'w3 AGENT_DOWN']);
   await server.json(['--yes', 'doctor', '--fix']);
-  await until('everybody to be heard again', 60_000, async () => equal(await fleet(), allOn('v1.0.0')));
+  await until('everybody to be heard again', async () => equal(await fleet(), allOn('v1.0.0')));
   expect(await server.json(['doctor'])).toMatchObject({ exitCode: 0, data: { findings: [] } });
 });
 
@@ -158,7 +158,7 @@ test('tasks run on the workers, and on the least loaded', async () => {
   expect(asked.stderr).not.toContain('does not answer');
   // The same over HTTP, by the control plane in its container.
   const answer = JSON.parse(await overHttp('/api/tasks/', { args: hello.slice(1), worker: 'w2' })) as { id: string };
-  await until('the task to end', 60_000, async () =>
+  await until('the task to end', async () =>
     (await overHttp(`/api/tasks/${answer.id}/`)).includes('"status":"ended","exit_code":0'),
   );
   expect(await server.run(['task', 'logs', answer.id])).toMatchObject({ stdout: 'v1.0.0 on a worker' });
@@ -188,9 +188,9 @@ test('one that is cut off during an update is named, blocks nobody, and follows 
     agentAt('v1.1.0'),
   ]);
   await w2.restore();
-  await until('the server to swap the agent of w2', 60_000, () => swapping(w2));
+  await until('the server to swap the agent of w2', () => swapping(w2));
   await killServer();
-  await until('everybody to be on the version', 90_000, async () => equal(await fleet(), allOn('v1.1.0')));
+  await until('everybody to be on the version', async () => equal(await fleet(), allOn('v1.1.0')));
   expect(await agents()).toEqual(Array(3).fill(agentAt('v1.1.0')));
   expect((await server.ok(['update', '--yes'])).data.steps).toEqual([]);
 });
@@ -227,11 +227,10 @@ test('a broken agent leaves every worker with the old one and a reason; the next
   expect(partial).toMatchObject({ exitCode: 3, error: { code: 'PARTIAL' } });
   for (const name of ['w1', 'w2', 'w3']) expect(partial.error?.message).toContain(name);
   const old = Array(3).fill(agentAt('v1.0.0')) as string[];
-  const oldOnes = (): Promise<void> =>
-    until('the old agents to be heard', 30_000, async () => equal(await agents(), old));
+  const oldOnes = (): Promise<void> => until('the old agents to be heard', async () => equal(await agents(), old));
   await oldOnes();
   const behind = ['w1', 'w2', 'w3'].map((name) => `${name} outdated v1.0.0 true`);
-  await until('the reasons', 120_000, async () => equal(await fleet(), ['local online v1.2.0 true', ...behind]));
+  await until('the reasons', async () => equal(await fleet(), ['local online v1.2.0 true', ...behind]));
   const workers = (await server.ok(['status'])).data['workers'] as { name: string; reason: string | null }[];
   for (const { name, reason } of workers)
     if (name !== 'local') expect(reason).toContain('it ended by itself; the old one runs again');
@@ -244,11 +243,9 @@ test('a broken agent leaves every worker with the old one and a reason; the next
     error: { code: 'PARTIAL', message: expect.stringMatching(/w1.*w2.*w3/) },
   });
   await Promise.all([cutWhilePulling(w1), hangs(w2), cutWhileSwapping(w3)]);
-  await until('everybody to be on the version', 240_000, async () => equal(await fleet(), allOn('v1.3.0')));
+  await until('everybody to be on the version', async () => equal(await fleet(), allOn('v1.3.0')));
   // The new agent of w3 beats before the old one is put away.
-  await until('nothing but the new agents', 60_000, async () =>
-    equal(await agents(), Array(3).fill(agentAt('v1.3.0'))),
-  );
+  await until('nothing but the new agents', async () => equal(await agents(), Array(3).fill(agentAt('v1.3.0'))));
 });
 
 /** What the control plane in the stack said about a worker's update; undefined if it did not. */
@@ -260,7 +257,7 @@ async function serverSaid(what: string, { name }: Host): Promise<string | undefi
 const begins = async (host: Host): Promise<boolean> => (await serverSaid('agent update begins', host)) !== undefined;
 async function reasonGiven(host: Host): Promise<string> {
   let line: string | undefined;
-  await until('the server to give up', 90_000, async () => {
+  await until('the server to give up', async () => {
     line = await serverSaid('agent update failed', host);
     return line !== undefined;
   });
@@ -269,7 +266,7 @@ async function reasonGiven(host: Host): Promise<string> {
 
 async function cutWhilePulling(host: Host): Promise<void> {
   await host.restore();
-  await until('the server to begin', 90_000, () => begins(host));
+  await until('the server to begin', () => begins(host));
   await host.cut();
   expect(await reasonGiven(host)).toContain(`${host.destination} cannot be reached: `);
   expect(await agentOf(host)).toContain(' running ');
@@ -287,11 +284,10 @@ async function hangs(host: Host): Promise<void> {
 
 async function cutWhileSwapping(host: Host): Promise<void> {
   await host.restore();
-  await until('the server to swap its agent', 90_000, () => swapping(host));
+  await until('the server to swap its agent', () => swapping(host));
   await host.cut();
   await until(
     'it to have one agent again',
-    120_000,
     async () => !(await swapping(host)) && (await agentOf(host)).includes('running'),
   );
   await host.restore();
@@ -326,13 +322,13 @@ test('two servers on one Redis update it once, also when the one that does dies 
     const follows = async (from: string, to: string, midway: () => Promise<void>): Promise<void> => {
       const since = await w2.must(['date', '+%s']);
       await w2.restore();
-      await until('somebody to swap its agent', 90_000, async () => {
+      await until('somebody to swap its agent', async () => {
         await beat(from);
         return swapping(w2);
       });
       await midway();
-      await until('everybody to be on the version', 90_000, async () => equal(await fleet(), allOn(to)));
-      await until('nothing but the new agents', 60_000, async () => equal(await agents(), Array(3).fill(agentAt(to))));
+      await until('everybody to be on the version', async () => equal(await fleet(), allOn(to)));
+      await until('nothing but the new agents', async () => equal(await agents(), Array(3).fill(agentAt(to))));
       const filters = ['--filter', 'event=create', '--filter', 'container=xingrin-agent-next'];
       const events = ['docker', 'events', '--since', since, '--until', await w2.must(['date', '+%s'])];
       expect((await w2.must([...events, ...filters])).split('\n')).toHaveLength(1);
@@ -372,5 +368,5 @@ test('a removed worker keeps nothing of ours that runs', async () => {
     'reference=*/*/xingrin-*',
   ]);
   expect(left).toBe(product.reference('worker', 'v1.0.0'));
-  await until('the server to forget it', 30_000, async () => !(await fleet()).some((each) => each.startsWith('w1')));
+  await until('the server to forget it', async () => !(await fleet()).some((each) => each.startsWith('w1')));
 });

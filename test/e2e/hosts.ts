@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { childrenOf, programOf, signalProcess, startBackground } from '../../src/effects/background.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import type { Engine } from '../../src/sandbox/engine.ts';
 import type { Outcome, Rig } from './rig.ts';
 
@@ -115,11 +115,11 @@ export async function openHost(rig: Rig, name: string): Promise<Host> {
   async function openPort(): Promise<void> {
     const daemon = ['/usr/sbin/sshd', '-D', '-e', '-f', '/etc/ssh/sshd_config'];
     waiter = await startBackground(engine.namespace.enter(daemon), { env, log });
-    await until(`sshd of ${name} (see ${log})`, 60_000, () => answers(engine.address));
+    await until(`sshd of ${name} (see ${log})`, () => answers(engine.address));
   }
   async function closePort(): Promise<void> {
     for (const pid of await childrenOf(waiter)) signalProcess(pid, 'SIGTERM');
-    await until(`sshd of ${name} to end`, 60_000, async () => (await programOf(waiter)) === null);
+    await until(`sshd of ${name} to end`, async () => (await programOf(waiter)) === null);
   }
   /** sshd and its sessions: everything of that name in there. */
   const signalAll = (signal: string): Promise<Outcome> => sh(['pkill', `-${signal}`, '-x', 'sshd']);

@@ -67,7 +67,7 @@ beforeAll(async () => {
   await task('elsewhere', 'elsewhere', worker('v1.3.0'), 'true');
   await w1.must(['docker', 'wait', 'xingrin-task-ended', 'xingrin-task-elsewhere']);
   await w2.must(['docker', 'pull', '--quiet', worker('v1.2.0')]);
-}, 600_000);
+});
 afterAll(() => rig.close());
 
 const imagesOf = async (host: Host): Promise<string[]> =>

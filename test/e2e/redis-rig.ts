@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 
 /** A real redis-server that forgets everything when it is killed, unless it is started with a journal. */
 export interface RedisRig {
@@ -36,7 +36,7 @@ export async function openRedisRig(address = '127.0.0.1'): Promise<RedisRig> {
       const kept = journal ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [];
       child = spawn('redis-server', [...own, ...kept], { stdio: 'ignore' });
       await once(child, 'spawn');
-      await until('Redis to answer', 10_000, () => answers(address, port));
+      await until('Redis to answer', () => answers(address, port));
     },
     async kill() {
       if (child === null || child.exitCode !== null || child.signalCode !== null) return;
@@ -47,7 +47,7 @@ export async function openRedisRig(address = '127.0.0.1'): Promise<RedisRig> {
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
     async settle() {
-      await until('a server to come', 10_000, async () => (await redis.exists('xingrin:run')) === 1);
+      await until('a server to come', async () => (await redis.exists('xingrin:run')) === 1);
       await redis.del('xingrin:locks_unsure');
     },
     async close() {

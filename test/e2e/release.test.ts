@@ -250,7 +250,7 @@ test('kill -9 at every moment: the next run ends it or takes it back, and says s
   }
   expect(interrupted).toBeGreaterThan(8);
   expect([...ends].toSorted()).toEqual(['finished', 'undone']);
-}, 300_000);
+});
 
 test('--wait ends when the main branch has the release lock', async () => {
   const project = await releaseProject(rig, 'waiting');

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { httpStatus } from '../../src/effects/http-status.ts';
 import { startEngine } from '../../src/sandbox/engine.ts';
 import { startNetwork } from '../../src/sandbox/network.ts';
@@ -94,7 +94,7 @@ describe('the registry', () => {
     const { registry } = rig.sandbox;
     await registry.pause();
     // A program with many threads stops one after the other.
-    await until('silence', 10_000, async () => (await answer(300)) === null);
+    await until('silence', async () => (await answer(300)) === null);
     await registry.resume();
     expect(await answer(2_000)).toBe(200);
     await registry.down();
@@ -142,6 +142,6 @@ test('what a run left that was killed with -9 is swept away; what a living run h
 
   expect(swept.toSorted()).toEqual(expect.arrayContaining(ids.toSorted()));
   expect(swept).not.toContain(rig.engine.id);
-  await until('the engine of this run to answer', 1_000, async () => (await rig.docker(['ps'])).exitCode === 0);
+  await until('the engine of this run to answer', async () => (await rig.docker(['ps'])).exitCode === 0);
   expect(await traces(ids)).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { FIRST_UNLISTED } from '../../src/server/store.ts';
 import { openRedisRig, type RedisRig } from './redis-rig.ts';
 import {
@@ -83,13 +83,13 @@ describe.concurrent('two servers on one Redis', () => {
       const [one, other] = await Promise.all([1, 2].map(() => rig.spawn({ REDIS_URL: redis.url })));
       if (one === undefined || other === undefined) throw new Error('no servers');
       const events = eventsOf(one);
-      await until('the stream', 5_000, () => events.text.includes('retry:'));
+      await until('the stream', () => events.text.includes('retry:'));
 
       const registered = await Promise.all([one, other].map((server) => server.register('guest')));
       for (const { body } of registered) expect(body).toMatchObject({ worker_id: FIRST_UNLISTED });
       await other.beat(2, { ...VITALS, cpu_percent: 42 });
-      await until('the one to show what the other saw', 5_000, () => events.text.includes('"name":"w2"'));
-      await until('its load as well', 5_000, async () => (await one.worker(2))['cpu_percent'] === 42);
+      await until('the one to show what the other saw', () => events.text.includes('"name":"w2"'));
+      await until('its load as well', async () => (await one.worker(2))['cpu_percent'] === 42);
       expect(await one.worker(2)).toMatchObject({ status: 'online', version: 'v1.2.3' });
 
       const guest = [FIRST_UNLISTED, AGENT_SECRET] as const;
@@ -98,14 +98,14 @@ describe.concurrent('two servers on one Redis', () => {
       const allAnswer = (status: number) => (): boolean =>
         answers().length === 3 && answers().every((answer) => answer === status);
       const online = { w2: 'online', w3: 'online', guest: 'online' };
-      await until('three beats', 5_000, allAnswer(200));
+      await until('three beats', allAnswer(200));
       for (const server of [one, other])
-        await until('all to be online', 5_000, async () =>
+        await until('all to be online', async () =>
           expect.objectContaining(online).asymmetricMatch(await statuses(server)),
         );
 
       await redis.kill();
-      await until('503', 5_000, allAnswer(503));
+      await until('503', allAnswer(503));
       for (const server of [one, other]) {
         const refused = await server.call('/api/workers/', asAdmin);
         expect(refused).toMatchObject({ status: 503, body: { error: { code: 'UNAVAILABLE' } } });
@@ -117,14 +117,14 @@ describe.concurrent('two servers on one Redis', () => {
       await pause(16_000);
       expect(answers()).toEqual([503, 503, 503]);
       await redis.start();
-      await until('all to be served again', 5_000, allAnswer(200));
+      await until('all to be served again', allAnswer(200));
       for (const server of [one, other]) expect(await statuses(server)).toEqual(online);
       expect((await other.register('guest')).body).toMatchObject({ worker_id: FIRST_UNLISTED, created: false });
 
       await one.stop();
       await groups[0]?.stop();
       const moved = agents(other, [[2], guest]);
-      await until('the other to serve all', 5_000, () => [...moved.answers.values()].join() === '200,200');
+      await until('the other to serve all', () => [...moved.answers.values()].join() === '200,200');
       const again = await rig.spawn({ REDIS_URL: redis.url });
       expect(await statuses(again)).toEqual(online);
       for (const group of [...groups, moved]) await group.stop();
@@ -144,7 +144,7 @@ describe.concurrent('two servers on one Redis', () => {
       const beatBoth = async (): Promise<void> => {
         await Promise.all([one, other].flatMap((server) => [2, 3].map((id) => server.beat(id, OLD))));
       };
-      await until('both updates', 10_000, async () => {
+      await until('both updates', async () => {
         await beatBoth();
         return updater.calls.length === 2;
       });
@@ -154,16 +154,12 @@ describe.concurrent('two servers on one Redis', () => {
       expect(new Set(owners)).toHaveLength(2);
       expect(owners).not.toContain(null);
       updater.end(2);
-      await until('the swap', 5_000, async () => updater.swaps.length === 1);
+      await until('the swap', async () => updater.swaps.length === 1);
       await one.beat(2);
-      await until(
-        'its lock to be given back',
-        5_000,
-        async () => (await redis.redis.exists('agent_update_lock:2')) === 0,
-      );
+      await until('its lock to be given back', async () => (await redis.redis.exists('agent_update_lock:2')) === 0);
       updater.end(3, new Error('no space left'));
       for (const server of [one, other]) {
-        await until('the reason', 5_000, async () => (await server.worker(3))['status'] === 'outdated');
+        await until('the reason', async () => (await server.worker(3))['status'] === 'outdated');
         expect(await server.worker(3)).toMatchObject({ reason: 'no space left' });
       }
       // Kept after a failure.
@@ -178,13 +174,13 @@ describe.concurrent('two servers on one Redis', () => {
       const settings = { redisUrl: redis.url };
       const one = await rig.start(settings, first);
       await redis.settle();
-      await until('the update', 10_000, async () => {
+      await until('the update', async () => {
         await one.beat(2, OLD);
         return first.calls.length === 1;
       });
       const other = await rig.start(settings, second);
       first.end(2);
-      await until('the swap', 5_000, () => first.swaps.length === 1);
+      await until('the swap', () => first.swaps.length === 1);
       await one.stop();
       // What was begun over there may still end well: the lock stays.
       expect(await redis.redis.ttl('agent_update_lock:2')).toBeGreaterThan(30);
@@ -195,13 +191,13 @@ describe.concurrent('two servers on one Redis', () => {
       expect(await other.worker(2)).toMatchObject({ status: 'updating' });
       expect(second.calls).toEqual([]);
       await redis.redis.pexpire('agent_update_lock:2', 1);
-      await until('the other to go on', 40_000, async () => {
+      await until('the other to go on', async () => {
         await other.beat(2, OLD);
         return second.calls.length === 1;
       });
       expect(await redis.redis.exists('agent_update_lock:2')).toBe(1);
       second.end(2);
-      await until('the swap', 5_000, () => second.swaps.length === 1);
+      await until('the swap', () => second.swaps.length === 1);
       await other.beat(2);
       expect(await other.worker(2)).toMatchObject({ status: 'online', version: 'v1.2.3' });
     }));

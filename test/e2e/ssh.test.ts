@@ -4,7 +4,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Endpoint } from '../../src/domain/inventory.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { openFleet, type Fleet } from '../../src/effects/fleet.ts';
 import { KeyRing, type TransportKind } from '../../src/effects/key-ring.ts';
 import { openHost, type Host } from './hosts.ts';
@@ -65,7 +65,7 @@ const PASSPHRASE = 'open sesame';
 async function startSshAgent(name: string): Promise<{ socket: string; end(): void }> {
   const socket = join(rig.folder, `${name}.sock`);
   const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-  await until('the agent', 10_000, () => existsSync(socket));
+  await until('the agent', () => existsSync(socket));
   return { socket, end: () => void child.kill() };
 }
 
@@ -154,13 +154,13 @@ describe.for(KINDS)('%s', (kind) => {
       const running = async (): Promise<boolean> => (await w1.sh(['pgrep', '-f', '^sleep 4242$'])).exitCode === 0;
       const late = await failureOf(connection.exec(['sleep', '4242'], { timeout: 1_000 }));
       expect(late).toMatchObject({ code: 'TIMEOUT', details: { host: 'w1' } });
-      await until('it to be ended', 10_000, async () => !(await running()));
+      await until('it to be ended', async () => !(await running()));
       const stop = new AbortController();
       const interrupted = failureOf(connection.exec(['sleep', '4242'], { timeout: 60_000, signal: stop.signal }));
-      await until('it to run', 10_000, running);
+      await until('it to run', running);
       stop.abort();
       expect(await interrupted).toMatchObject({ code: 'INTERRUPTED' });
-      await until('it to be ended', 10_000, async () => !(await running()));
+      await until('it to be ended', async () => !(await running()));
       expect(await connection.exec(['true'], { timeout: 20_000 })).toMatchObject({ code: 0 });
     }));
 
@@ -226,11 +226,11 @@ describe.for(KINDS)('%s', (kind) => {
       const cut = failureOf(
         connection.exec(['sh', '-c', 'touch "$1"; exec sleep 99', 'sh', marker], { timeout: 60_000 }),
       );
-      await until('it to run', 10_000, async () => (await w1.sh(['test', '-e', marker])).exitCode === 0);
+      await until('it to run', async () => (await w1.sh(['test', '-e', marker])).exitCode === 0);
       await w1.cut();
       expect(await cut).toMatchObject({ code: 'UNREACHABLE', details: { host: 'w1' } });
       await w1.restore();
-      await until('it to be there again', 30_000, async () => {
+      await until('it to be there again', async () => {
         const again = await fleet.connect(target(w1)).catch(() => null);
         return again !== null && (await again.exec(['true'], { timeout: 5_000 })).code === 0;
       });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { NEW_WORKER, type WorkerStatus } from '../../src/domain/worker-state.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { openLog } from '../../src/effects/log.ts';
 import { EmbeddedStore } from '../../src/server/embedded-store.ts';
 import { RedisStore } from '../../src/server/redis-store.ts';
@@ -116,7 +116,7 @@ describe.each<[string, () => Promise<Opened>, () => Promise<unknown>]>([
     expect(await put(store, record(2, 1), record(2, 2, 'updating'))).toBe(false);
     expect(await store.read(2)).toEqual(record(2, 2, 'offline'));
     expect(await store.read(3)).toBeNull();
-    await until('both events', 5_000, () => events.length === 2);
+    await until('both events', () => events.length === 2);
     expect(events).toMatchObject([
       { workerId: 2, name: 'w2', from: null, version: 'v1.0.0', record: record(2, 1) },
       { workerId: 2, from: 'online', record: record(2, 2, 'offline') },
@@ -169,7 +169,7 @@ describe.each<[string, () => Promise<Opened>, () => Promise<unknown>]>([
     const { store } = await open();
     await store.lock(2, 'late');
     await letLocksExpire();
-    await until('its end', 5_000, () => store.lock(2, 'next'));
+    await until('its end', () => store.lock(2, 'next'));
     expect(await store.renew(2, 'late')).toBe(false);
     await store.unlock(2, 'late');
     expect(await store.lock(2, 'third')).toBe(false);
@@ -179,7 +179,7 @@ describe.each<[string, () => Promise<Opened>, () => Promise<unknown>]>([
   test('who comes back gets the events that it missed, or hears that they are no longer known', async () => {
     const { store, events } = await open();
     for (const id of [2, 3, 4]) await put(store, null, record(id, 1));
-    await until('all events', 5_000, () => events.length === 3);
+    await until('all events', () => events.length === 3);
     const [first, ...later] = events;
     expect(await store.eventsAfter(first?.id ?? '')).toEqual(later);
     expect(await store.eventsAfter(later[1]?.id ?? '')).toEqual([]);
@@ -218,10 +218,10 @@ describe('several servers on one Redis', () => {
     await put(one.store, null, record(2, 1));
     const beat = { ...BEAT, at: one.store.now() };
     one.store.note(2, beat);
-    await until('the other to hear', 5_000, () => other.events.length === 1 && other.beats.size === 1);
+    await until('the other to hear', () => other.events.length === 1 && other.beats.size === 1);
     expect(other.events).toMatchObject([{ workerId: 2, record: record(2, 1) }]);
     expect(other.beats).toEqual(new Map([[2, beat]]));
-    await until('itself to hear', 5_000, () => one.events.length === 1);
+    await until('itself to hear', () => one.events.length === 1);
     expect(one.events).toEqual(other.events);
     expect(one.beats.size).toBe(0);
     expect(await redis.redis.ttl('agent_update_lock:2')).toBe(-2);
@@ -247,7 +247,7 @@ describe('several servers on one Redis', () => {
       Array.from({ length: 80 }, (_, n) => change(servers[n % 2] as Opened, statuses[n % 4] as WorkerStatus)),
     );
     const [one, other] = servers as [Opened, Opened];
-    await until('all events', 10_000, () => one.events.length === 81 && other.events.length === 81);
+    await until('all events', () => one.events.length === 81 && other.events.length === 81);
     expect(one.events).toEqual(other.events);
     let last: WorkerStatus | null = null;
     for (const [index, event] of one.events.entries()) {
@@ -262,16 +262,16 @@ describe('several servers on one Redis', () => {
     const id = await one.store.claim('guest');
     await put(one.store, null, record(id, 1, 'online', 'guest'));
     expect(await one.store.lock(2, 'a')).toBe(true);
-    await until('the other to hear', 5_000, () => other.events.length === 1);
+    await until('the other to hear', () => other.events.length === 1);
     await redis.kill();
     for (const { store } of [one, other]) {
-      await until('it to be missed', 5_000, () => !store.available());
+      await until('it to be missed', () => !store.available());
       await expect(store.lock(2, 'b')).rejects.toThrow(StoreAway);
       await expect(store.read(2)).rejects.toThrow(StoreAway);
       await expect(put(store, null, record(3, 1))).rejects.toThrow(StoreAway);
     }
     await redis.start();
-    await until('both to be back', 5_000, () => one.store.available() && other.store.available());
+    await until('both to be back', () => one.store.available() && other.store.available());
     expect(await other.store.lock(2, 'b')).toBe(false);
     expect(await other.store.lock(3, 'b')).toBe(false);
     expect(await one.store.renew(2, 'a')).toBe(true);
@@ -290,7 +290,7 @@ describe('several servers on one Redis', () => {
     const id = await one.store.claim('guest');
     await put(one.store, null, record(id, 1, 'online', 'guest'));
     expect(await one.store.lock(2, 'a')).toBe(true);
-    await until('the other to hear', 5_000, () => other.events.length === 1);
+    await until('the other to hear', () => other.events.length === 1);
     await redis.redis.flushall();
     // Of two questions at once neither is answered from what is no longer there.
     const asked = await Promise.allSettled([one.store.claim('somebody else'), other.store.lock(2, 'b')]);
@@ -298,7 +298,7 @@ describe('several servers on one Redis', () => {
       expect.objectContaining({ status: 'rejected' }),
       expect.objectContaining({ status: 'rejected' }),
     ]);
-    await until('both to be back', 5_000, () => one.store.available() && other.store.available());
+    await until('both to be back', () => one.store.available() && other.store.available());
     expect(await other.store.lock(2, 'b')).toBe(false);
     expect(await one.store.renew(2, 'a')).toBe(true);
     expect(await other.store.claim('guest')).toBe(id);
@@ -307,21 +307,21 @@ describe('several servers on one Redis', () => {
     expect(log.join('')).toContain('Redis has lost what it knew');
     // Also when nobody asks.
     await redis.redis.flushall();
-    await until('it to be told again', 5_000, async () => (await redis.redis.exists('xingrin:workers')) === 1);
+    await until('it to be told again', async () => (await redis.redis.exists('xingrin:workers')) === 1);
   });
 
   test('Redis hangs: that is noticed, and what others did meanwhile is heard', async () => {
     const [one, other] = [await shared(), await shared()];
     await put(one.store, null, record(2, 1));
-    await until('the other to hear', 5_000, () => other.events.length === 1);
+    await until('the other to hear', () => other.events.length === 1);
     redis.freeze();
     const question = one.store.read(2);
     await expect(question).rejects.toThrow(StoreAway);
-    await until('both to miss it', 5_000, () => !one.store.available() && !other.store.available());
+    await until('both to miss it', () => !one.store.available() && !other.store.available());
     redis.thaw();
-    await until('one to be back', 5_000, () => one.store.available());
+    await until('one to be back', () => one.store.available());
     await put(one.store, record(2, 1), record(2, 2, 'offline'));
-    await until('the other to hear', 5_000, () => other.events.length === 2);
+    await until('the other to hear', () => other.events.length === 2);
     expect(other.events[1]).toMatchObject({ record: record(2, 2, 'offline') });
   });
 
@@ -340,10 +340,10 @@ describe('several servers on one Redis', () => {
     const { store, returned } = await shared(clock.url);
     const before = store.now();
     clock.turn(86_400);
-    await until('that to be noticed', 10_000, () => returned.length > 0);
+    await until('that to be noticed', () => returned.length > 0);
     expect(store.now() - before).toBeGreaterThan(86_000_000);
     clock.turn(0);
-    await until('that to be noticed', 10_000, () => returned.length > 1);
+    await until('that to be noticed', () => returned.length > 1);
     expect(Math.abs(store.now() - Date.now())).toBeLessThan(5_000);
     expect(store.available()).toBe(true);
     clock.close();
@@ -385,7 +385,7 @@ describe('several servers on one Redis', () => {
     expect(begin.store.available()).toBe(false);
     expect(begin.loaded.records).toEqual([]);
     await redis.start();
-    await until('it to be found', 5_000, () => begin.store.available());
+    await until('it to be found', () => begin.store.available());
     expect(begin.returned).toHaveLength(1);
   });
 });

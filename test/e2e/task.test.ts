@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agentToken } from '../../src/effects/agent-token.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import type { Engine } from '../../src/sandbox/engine.ts';
 import { openHost, type Host } from './hosts.ts';
 import { openRig, type Outcome, type Rig, type RunOptions } from './rig.ts';
 
 const ENTRY = new URL('../../bin/xingrin.js', import.meta.url).pathname;
 const IMAGE = 'busybox:1.37';
-const LIMIT = 90_000;
 
 let rig: Rig;
 let w1: Host;
@@ -98,7 +97,7 @@ async function everywhere(id: string): Promise<string[]> {
 }
 
 async function running(engine: Engine, id: string): Promise<void> {
-  await until(`task ${id} to run`, LIMIT, async () => (await containers(engine, id))[0] === 'running');
+  await until(`task ${id} to run`, async () => (await containers(engine, id))[0] === 'running');
 }
 
 const HARD = [
@@ -309,7 +308,7 @@ describe('over HTTP', () => {
     child = begin(['server'], { PORT: '0', ADMIN_TOKEN: ADMIN, AGENT_TOKEN: AGENTS });
     let log = '';
     child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
-    await until('the server', LIMIT, () => /"serving","port":\d+/.test(log));
+    await until('the server', () => /"serving","port":\d+/.test(log));
     url = `http://127.0.0.1:${/"serving","port":(\d+)/.exec(log)?.[1]}`;
   }
   afterAll(async () => {
@@ -326,7 +325,7 @@ describe('over HTTP', () => {
     call(`/api/workers/${id}/heartbeat/`, { cpu, mem: 10, version: 'v1.0.0' }, agentToken(AGENTS, id));
   async function ended(id: string): Promise<Record<string, unknown>> {
     let task: Record<string, unknown> = {};
-    await until(`task ${id} to end`, LIMIT, async () => {
+    await until(`task ${id} to end`, async () => {
       ({ body: task } = await call(`/api/tasks/${id}/`));
       return task['exit_code'] !== null;
     });
@@ -441,7 +440,7 @@ describe('a link that is cut', () => {
     const child = begin(['task', 'run', '--worker', 'w1', '--id', 'cut-start', '--', ...COUNT]);
     await running(w1.engine, 'cut-start');
     await w1.cut();
-    await until('the CLI to notice', LIMIT, () => toldLost(child));
+    await until('the CLI to notice', () => toldLost(child));
     await w1.restore();
     await enough(w1.engine, 'cut-start');
     const { stdout, stderr, exitCode } = await child;
@@ -462,14 +461,14 @@ describe('a link that is cut', () => {
     child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()));
     const reads = async (): Promise<boolean> => (await w2.sh(['pgrep', '-f', 'docker logs'])).exitCode === 0;
     for (const time of [1, 2]) {
-      await until('somebody to listen', LIMIT, reads);
+      await until('somebody to listen', reads);
       await w2.cut();
-      await until('the CLI to notice', LIMIT, () => told.split('lost w2').length > time);
+      await until('the CLI to notice', () => told.split('lost w2').length > time);
       // Whoever listened before the cut is not to be taken for the next one.
       await w2.sh(['pkill', '-f', 'docker logs']);
       await w2.restore();
     }
-    await until('somebody to listen', LIMIT, reads);
+    await until('somebody to listen', reads);
     await enough(w2.engine, 'cut-output');
     const { stdout, exitCode } = await child;
     expect(exitCode).toBe(7);
@@ -481,13 +480,9 @@ describe('a link that is cut', () => {
 
   test('while it is started: whatever was begun there is found again', async () => {
     const child = begin(['task', 'run', '--worker', 'w1', '--id', 'cut-request', '--', 'echo', 'once']);
-    await until(
-      'docker run over there',
-      LIMIT,
-      async () => (await w1.sh(['pgrep', '-f', 'docker run'])).exitCode === 0,
-    );
+    await until('docker run over there', async () => (await w1.sh(['pgrep', '-f', 'docker run'])).exitCode === 0);
     await w1.cut();
-    await until('the CLI to notice', LIMIT, () => toldLost(child));
+    await until('the CLI to notice', () => toldLost(child));
     await w1.restore();
     const { stdout, exitCode } = await child;
     expect({ stdout, exitCode }).toEqual({ stdout: 'once\n', exitCode: 0 });
@@ -570,7 +565,7 @@ describe('afterwards', () => {
     ]);
     await says(w2, 'impatient', 'on');
     child.kill('SIGINT');
-    await until('it to be stopped', LIMIT, async () => (await w2.sh(['pgrep', '-f', 'docker stop'])).exitCode === 0);
+    await until('it to be stopped', async () => (await w2.sh(['pgrep', '-f', 'docker stop'])).exitCode === 0);
     child.kill('SIGINT');
     expect(await child).toMatchObject({ exitCode: 130 });
     expect(await json(['task', 'stop', 'impatient'])).toMatchObject({ exitCode: 0, data: { code: 137 } });
@@ -581,7 +576,7 @@ describe('afterwards', () => {
 async function says(host: Host, id: string, words: string): Promise<void> {
   await running(host.engine, id);
   const env = rig.envFor(host.engine);
-  await until(`${id} to say ${words}`, LIMIT, async () =>
+  await until(`${id} to say ${words}`, async () =>
     (await rig.docker(['logs', `xingrin-task-${id}`], { env })).stdout.includes(words),
   );
 }

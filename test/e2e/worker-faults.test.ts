@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { openHost, type Host } from './hosts.ts';
 import { journalIsClosed, killedAtWrite } from './kill.ts';
 import { makeProduct, type Document, type Product, type Server } from './product.ts';
@@ -135,7 +135,7 @@ test('a user who may not use Docker is told whose group to join, or let in where
   expect(JSON.parse(environment)).toContain(`WORKER_NAME=${NAME}`);
   expect((await server.run(['worker', 'list'])).stdout).toMatch(new RegExp(`${NAME} .*online +v1\\.0\\.0`));
   await server.ok(['--yes', 'worker', 'remove', NAME]);
-  await until('the worker to be gone', 30_000, async () => !(await server.run(['status'])).stdout.includes(NAME));
+  await until('the worker to be gone', async () => !(await server.run(['status'])).stdout.includes(NAME));
 });
 
 test('the cable is pulled out in the middle of a pull: named, and the same command again makes it whole', async () => {
@@ -145,14 +145,14 @@ test('the cable is pulled out in the middle of a pull: named, and the same comma
     rig.must(rig.sandbox.network.namespace.enter(['tc', 'qdisc', ...argv]));
   await shape('add', 'dev', link, 'root', 'tbf', 'rate', '2mbit', 'burst', '32kb', 'latency', '400ms');
   const adding = server.json(add());
-  await until('the pull', 60_000, async () => (await w1.sh(['pgrep', '-f', '^docker pull'])).exitCode === 0);
+  await until('the pull', async () => (await w1.sh(['pgrep', '-f', '^docker pull'])).exitCode === 0);
   await w1.cut();
   const cut = await adding;
   expect(cut).toMatchObject({ exitCode: 4, error: { code: 'UNREACHABLE' } });
   expect(JSON.stringify(cut.error)).toContain(NAME);
   await w1.restore();
   await shape('del', 'dev', link, 'root');
-  await until('the worker to be added', 60_000, async () => (await server.json(add())).ok);
+  await until('the worker to be added', async () => (await server.json(add())).ok);
   expect(await w1.must(['docker', 'inspect', '--format', '{{.State.Health.Status}}', 'xingrin-agent'])).toBe('healthy');
 });
 

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 import { ENTRY, type Rig } from '../e2e/rig.ts';
 
 /** A real terminal of 80 columns with a shell in it, at which somebody types. */
@@ -17,8 +17,6 @@ export interface Said {
 }
 
 const COLUMNS = 80;
-/** Milliseconds for one command. */
-const LIMIT = 180_000;
 
 export async function openScreen(rig: Rig, cwd: string, env: Readonly<Record<string, string>>): Promise<Screen> {
   const bin = join(rig.folder, 'bin');
@@ -51,7 +49,7 @@ export async function openScreen(rig: Rig, cwd: string, env: Readonly<Record<str
       let left = [...answers];
       let seen = 0;
       let text = '';
-      await until(`the end of ${command}`, LIMIT, async () => {
+      await until(`the end of ${command}`, async () => {
         text = await screen();
         const asked = text.match(/\([yY]\/[nN]\)|\(Y\/n\)/g)?.length ?? 0;
         if (left.length > 0 && asked > seen) {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { init } from '../../src/commands/init.ts';
-import { until } from '../../src/effects/clock.ts';
+import { until } from '../until.ts';
 
 let project: string;
 beforeAll(async () => {
@@ -34,7 +34,7 @@ test('the server that init writes runs out of one file, knows its version, and k
   try {
     let said = '';
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await until('the server to listen', 30_000, () => said.includes('"serving"'));
+    await until('the server to listen', () => said.includes('"serving"'));
     const url = `http://127.0.0.1:${/"port":(\d+)/.exec(said)?.[1]}`;
     const ask = async (path: string, token?: string, body?: unknown): Promise<[number, unknown]> => {
       const response = await fetch(url + path, {
