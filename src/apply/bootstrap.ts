@@ -1,6 +1,15 @@
-import { allowDocker, askMachine, installDocker, NO_PACKAGES, SUDO_ASKS, trySudo } from '../argv/bootstrap.ts';
+import {
+  allowDocker,
+  askMachine,
+  installDocker,
+  NO_DOCKER,
+  NO_PACKAGES,
+  SUDO_ASKS,
+  trySudo,
+} from '../argv/bootstrap.ts';
 import { checkClock, checkDisk, type HostFacts } from '../domain/check-host.ts';
 import { fail } from '../domain/errors.ts';
+import type { Text } from '../domain/text.ts';
 import type { Connection } from '../effects/transport.ts';
 import { readHostFacts } from '../observe/host-facts.ts';
 
@@ -143,17 +152,27 @@ export async function ensureDocker(
       },
     );
   }
-  fail(
-    'PRECONDITION',
-    code === NO_PACKAGES
-      ? { en: `${host} has no package manager that we know`, zh: `${host} 没有可识别的包管理器` }
-      : { en: `Docker could not be installed on ${host}`, zh: `无法在 ${host} 上安装 Docker` },
-    {
-      host,
-      evidence: (stderr.trim() === '' ? stdout : stderr).trimEnd().split('\n').slice(-6).join('\n'),
-      hint: { en: 'install Docker Engine there by hand, then try again', zh: '请在该主机上手动安装 Docker 引擎后重试' },
-    },
-  );
+  fail('PRECONDITION', whyNotInstalled(code, host), {
+    host,
+    evidence: (stderr.trim() === '' ? stdout : stderr).trimEnd().split('\n').slice(-6).join('\n'),
+    hint: { en: 'install Docker Engine there by hand, then try again', zh: '请在该主机上手动安装 Docker 引擎后重试' },
+  });
+}
+
+function whyNotInstalled(code: number, host: string): Text {
+  if (code === NO_PACKAGES) {
+    return {
+      en: `${host} has neither apt nor dnf, which are the package managers that we know`,
+      zh: `${host} 上没有 apt 或 dnf,本程序只支持这两种包管理器`,
+    };
+  }
+  if (code === NO_DOCKER) {
+    return {
+      en: `the distribution on ${host} has no Docker among its packages, and Docker's own repository does not answer from there`,
+      zh: `${host} 的发行版软件源中没有 Docker,且从该主机无法访问 Docker 官方软件源`,
+    };
+  }
+  return { en: `Docker could not be installed on ${host}`, zh: `无法在 ${host} 上安装 Docker` };
 }
 
 /** Lets a user use Docker who may become root there. Never taken back. Throws PRECONDITION (exit 6) with the reason. */

@@ -31,8 +31,8 @@ export function installDocker(worker: Worker, mirrors: readonly string[]): Step 
   const [through, via] =
     mirrors.length === 0 ? ['', ''] : [` with mirror ${mirrors.join(', ')}`, `(镜像加速 ${mirrors.join('、')})`];
   const title = {
-    en: `install Docker from the distribution's packages${through}, if it is missing; it stays whatever comes after`,
-    zh: `如缺少 Docker,则从发行版软件源安装${via};之后不会移除`,
+    en: `if Docker is missing, install it from the distribution's packages, or from Docker's own${through}; it stays whatever comes after`,
+    zh: `如缺少 Docker,则从发行版软件源或 Docker 官方软件源安装${via};之后不会移除`,
   };
   return on(worker, 'install-docker', title, STRICT, { mirrors });
 }

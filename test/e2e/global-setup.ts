@@ -26,6 +26,7 @@ const TOOLS = {
   sshd: 'openssh-server',
   ssh: 'openssh-client',
   sudo: 'sudo',
+  gpg: 'gnupg',
   tmux: 'tmux',
   'redis-server': 'redis-server',
   zsh: 'zsh',

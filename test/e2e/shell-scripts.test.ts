@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allowDocker, installDocker } from '../../src/argv/bootstrap.ts';
 import { SWAP_SCRIPT } from '../../src/argv/swap-script.ts';
 import { init } from '../../src/commands/init.ts';
 import { templateEntries } from '../../src/domain/template.ts';
@@ -32,4 +33,14 @@ test('nor to the script that swaps an agent on a worker', () => {
   const checked = spawnSync('shellcheck', ['--shell=sh', '-'], { encoding: 'utf8', input });
   expect(checked.stdout).toBe('');
   expect(checked.status).toBe(0);
+});
+
+test('nor to those that make a host fit for a worker', () => {
+  for (const { input } of [installDocker(['https://mirror.example.org']), allowDocker()]) {
+    // sudo and apt-get are called with options of their own, in one variable; os-release is the host's.
+    const argv = ['--shell=sh', '--exclude=SC2086,SC1091', '-'];
+    const checked = spawnSync('shellcheck', argv, { encoding: 'utf8', input: `#!/bin/sh\n${input}` });
+    expect(checked.stdout).toBe('');
+    expect(checked.status).toBe(0);
+  }
 });
