@@ -4,11 +4,11 @@ import {
   checkDisk,
   checkEngine,
   checkImage,
-  checkProbes,
   refusedLogin,
   type HostFacts,
   type WantedImage,
 } from '../domain/check-host.ts';
+import { checkMirrors, checkProbes } from '../domain/check-reach.ts';
 import {
   checked,
   HOST_CHECKS,
@@ -65,8 +65,16 @@ export async function checkMain(facts: Promise<HostFacts>, wish: Wish | null): P
   return [engine, ...checksOfEngine(here, wish, at)];
 }
 
-/** All checks of a worker. */
-export async function checkWorker(host: ReachableWorker, wish: Wish | null): Promise<Check[]> {
+/**
+ * All checks of a worker.
+ *
+ * @param main what the main server says of itself
+ */
+export async function checkWorker(
+  host: ReachableWorker,
+  wish: Wish | null,
+  main: Promise<HostFacts>,
+): Promise<Check[]> {
   const { worker } = host;
   const at = (name: CheckName): Place => ({ name, host: worker.name, whole: false });
   try {
@@ -80,7 +88,10 @@ export async function checkWorker(host: ReachableWorker, wish: Wish | null): Pro
       checked(at('engine'), checkEngine(facts, worker.name)),
       ...checksOfEngine(facts, wish, at),
       agentCheck(facts, worker.name, wish, at('agent')),
-      await attempt(at('registry'), () => registryLook(connection, facts, worker.name, wish)),
+      await attempt(at('registry'), async () => {
+        const mirrors = (await main.catch(() => null))?.mirrors ?? [];
+        return registryLook(connection, facts, worker.name, wish, mirrors);
+      }),
       checked(at('clock'), checkClock(facts, MAIN_CLOCK, worker.name)),
     ];
   } catch (error) {
@@ -112,6 +123,7 @@ async function registryLook(
   facts: HostFacts,
   worker: string,
   wish: Wish | null,
+  mirrors: readonly string[],
 ): Promise<Look | Unknown> {
   const reference = wish?.executor?.reference;
   if (reference === undefined) return { unknown: NOT_INSTALLED };
@@ -121,7 +133,9 @@ async function registryLook(
     registry === HUB
       ? [...facts.mirrors.map((url) => `${url.replace(/\/$/, '')}/v2/`), 'https://registry-1.docker.io/v2/']
       : [`https://${registry}/v2/`, ...(lax ? [`http://${registry}/v2/`] : [])];
-  return checkProbes(registry, await probeRegistry(connection, registry, lax, urls), worker);
+  const look = checkProbes(registry, await probeRegistry(connection, registry, lax, urls), worker);
+  const detour = registry === HUB ? checkMirrors(facts.mirrors, mirrors, worker) : null;
+  return detour === null ? look : { ...look, complaints: [...look.complaints, detour] };
 }
 
 /** The matrix' for the main server, which its disk must have room for; and always what tasks run. */

@@ -44,7 +44,7 @@ export async function observeCheckup(project: Project, hosts: EveryHost, options
     attempt(whole('git'), () => gitLook(project)).then((check) => [check]),
     checkMain(facts, wish),
     attempt(onMain('clock'), () => mainClockLook(registries)).then((check) => [check]),
-    onEach(hosts.workers, options.parallel, (host) => checkWorker(host, wish)).then((outcomes) =>
+    onEach(hosts.workers, options.parallel, (host) => checkWorker(host, wish, facts)).then((outcomes) =>
       outcomes.flatMap((outcome) => {
         if ('error' in outcome) throw outcome.error;
         return outcome.value;

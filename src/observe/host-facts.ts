@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { hostFacts, probe } from '../argv/host-facts.ts';
-import type { HostFacts, LocalFacts, ProbeOutcome } from '../domain/check-host.ts';
+import type { HostFacts, LocalFacts } from '../domain/check-host.ts';
+import type { ProbeOutcome } from '../domain/check-reach.ts';
 import type { Connection } from '../effects/transport.ts';
 import { AGENT_CONTAINER } from '../argv/agent.ts';
 import { parseAgents } from './agents.ts';

@@ -5,9 +5,9 @@ import {
   checkDisk,
   checkEngine,
   checkImage,
-  checkProbes,
   type HostFacts,
 } from '../../../src/domain/check-host.ts';
+import { checkMirrors, checkProbes } from '../../../src/domain/check-reach.ts';
 import { checkCertificate, checkGit, checkOperations, checkSettings } from '../../../src/domain/check-project.ts';
 import { checkPulls, checkRegistry, checkTags, type RegistryFacts } from '../../../src/domain/check-registry.ts';
 import { checkExecutor, checkServices, checkVersions } from '../../../src/domain/check-versions.ts';
@@ -267,4 +267,15 @@ test('the grave findings come first; what is unknown is no finding of its own', 
   ];
   expect(checks.map(({ mark }) => mark)).toEqual(['caution', 'unknown', 'bad']);
   expect(findingsOf(checks).map(({ code }) => code)).toEqual(['C', 'A', 'B']);
+});
+
+describe("the main server's mirror", () => {
+  test('is missed where a worker asks none of those that it asks', () => {
+    const main = ['https://mirror.example.com/', 'https://other.example.com'];
+    const told = checkMirrors(['https://elsewhere.example.com'], main, 'w1');
+    expect(told).toMatchObject({ code: 'MIRROR_MISSING', grave: false });
+    expect(told?.mend.en).toContain('{"registry-mirrors":["https://mirror.example.com","https://other.example.com"]}');
+    expect(checkMirrors(['https://other.example.com/'], main, 'w1')).toBeNull();
+    expect(checkMirrors([], [], 'w1')).toBeNull();
+  });
 });
