@@ -1,11 +1,13 @@
 import { pruneExecutors } from '../apply/prune.ts';
 import { UserError } from '../domain/errors.ts';
-import type { PruneRules } from '../domain/prunable.ts';
+import { choosePrunableRecords, type PruneRules } from '../domain/prunable.ts';
+import { MAIN_ID } from '../domain/inventory.ts';
 import { same, type Text } from '../domain/text.ts';
 import { everyHost, type EveryHost } from '../observe/every-host.ts';
 import { readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { observePrune, pruneRules, type HostFindings } from '../observe/prune.ts';
+import { readTaskRecords } from '../observe/tasks.ts';
 import type { Json } from '../plan/plan.ts';
 import { planPrune } from '../plan/prune.ts';
 import { renderPruned, type PrunedHost } from '../ui/prune.ts';
@@ -40,9 +42,18 @@ async function propose(session: Session, project: Project, hosts: EveryHost): Pr
       warnOf(session, host, error);
     },
   });
+  const found = findings.flatMap((finding) => ('prune' in finding ? [finding.prune] : []));
+  const tasks = new Map(
+    findings.map((finding) => {
+      const { worker } = finding.host;
+      return [worker?.id ?? MAIN_ID, 'prune' in finding ? finding.prune.tasks : null];
+    }),
+  );
+  const records = choosePrunableRecords(await readTaskRecords(project.state), tasks, rules);
   const plan = planPrune(
     rules.current,
-    findings.flatMap((finding) => ('prune' in finding ? [finding.prune] : [])),
+    found,
+    records.map(({ id }) => id),
   );
   return { plan, executors, report: () => report(session, hosts, rules, findings, failed) };
 }

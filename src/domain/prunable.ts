@@ -1,5 +1,6 @@
 import { UserError } from './errors.ts';
 import { splitReference, type Reference } from './image.ts';
+import type { TaskRecord } from './task.ts';
 import { compareVersions, isVersion, type Version } from './version.ts';
 
 /** An image on a host. */
@@ -51,6 +52,8 @@ export interface PruneRules {
 
 /** What is to be removed from a host. */
 export interface Prunable {
+  /** Ids of the tasks whose containers stay. */
+  readonly tasks: readonly string[];
   /** Containers of tasks that ended long ago. */
   readonly containers: readonly HostContainer[];
   /** Images that go for good, and by which names. */
@@ -80,10 +83,33 @@ export function choosePrunable(
       !image.tags.some((tag) => rules.references.includes(tag)) &&
       (isOldRelease(image, rules) || isOldBuild(image, rules)),
   );
+  const tasks = containers.filter((container) => !ended.includes(container) && isTask(container, rules));
   return {
+    tasks: tasks.map(({ labels }) => labels[TASK_LABEL] ?? ''),
     containers: ended,
     images: chosen.map((image) => ({ image, names: image.tags.length === 0 ? [image.id] : image.tags })),
   };
+}
+
+/** Milliseconds after which a task that nobody saw start is not about to start any more. */
+const UNDER_WAY = 24 * 60 * 60 * 1000;
+
+/**
+ * Chooses the records of tasks that ended long ago and of which nothing is left on any host.
+ *
+ * @param hosts by worker id: the ids of the tasks whose containers stay there; null for one that did not answer
+ */
+export function choosePrunableRecords(
+  records: readonly TaskRecord[],
+  hosts: ReadonlyMap<number, readonly string[] | null>,
+  { project, tasksBefore }: Pick<PruneRules, 'project' | 'tasksBefore'>,
+): TaskRecord[] {
+  return records.filter((record) => {
+    const stays = hosts.get(record.worker.id) ?? (hosts.has(record.worker.id) ? null : []);
+    if (record.project !== project || stays === null || stays.includes(record.id)) return false;
+    const over = record.end === null ? Date.parse(record.sent) + UNDER_WAY : Date.parse(record.end.at ?? record.sent);
+    return over < Date.parse(tasksBefore);
+  });
 }
 
 /**
@@ -121,13 +147,13 @@ export function layerSizes(steps: readonly number[], layers: number): number[] {
   return sizes;
 }
 
-function isEndedTask({ labels, state, finished }: HostContainer, { project, tasksBefore }: PruneRules): boolean {
-  return (
-    labels[TASK_LABEL] !== undefined &&
-    labels[PROJECT_LABEL] === project &&
-    ENDED.includes(state) &&
-    Date.parse(finished) < Date.parse(tasksBefore)
-  );
+function isTask({ labels }: HostContainer, { project }: PruneRules): boolean {
+  return labels[TASK_LABEL] !== undefined && labels[PROJECT_LABEL] === project;
+}
+
+function isEndedTask(container: HostContainer, rules: PruneRules): boolean {
+  const { state, finished } = container;
+  return isTask(container, rules) && ENDED.includes(state) && Date.parse(finished) < Date.parse(rules.tasksBefore);
 }
 
 /** Every name that it has must be of an old version: then nobody misses it. Without a name it was pulled under a tag that moved on. */

@@ -62,7 +62,7 @@ export async function observePrune(hosts: EveryHost, rules: PruneRules, parallel
       hostImages(connection, host.name),
       hostContainers(connection, host.name),
     ]);
-    const { images: chosen, containers: ended } = choosePrunable(images, containers, rules);
+    const { images: chosen, containers: ended, tasks } = choosePrunable(images, containers, rules);
     const sizes = new Map<string, readonly number[] | null>();
     for (const { image } of chosen) sizes.set(image.id, await hostLayerSizes(connection, image));
     return {
@@ -70,6 +70,7 @@ export async function observePrune(hosts: EveryHost, rules: PruneRules, parallel
       worker: host.worker,
       images: chosen.flatMap(({ names }) => names),
       containers: ended.map(({ id, name }) => ({ id, name })),
+      tasks,
       bytes: bytesFreed(
         chosen.map(({ image }) => image),
         images,

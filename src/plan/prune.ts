@@ -1,7 +1,7 @@
 import { bytesText } from '../domain/bytes.ts';
 import type { Worker } from '../domain/inventory.ts';
 import type { Text } from '../domain/text.ts';
-import { makePlan, type Json, type Plan, type Step } from './plan.ts';
+import { MAIN_HOST, makePlan, type Json, type Plan, type Step } from './plan.ts';
 
 /** What is to be removed from one host. */
 export interface HostPrune {
@@ -11,6 +11,8 @@ export interface HostPrune {
   /** Names of images, or ids of those without one. */
   readonly images: readonly string[];
   readonly containers: readonly { readonly id: string; readonly name: string }[];
+  /** Ids of the tasks whose containers stay. */
+  readonly tasks: readonly string[];
   /** What the images take up on disk alone. */
   readonly bytes: number;
 }
@@ -20,8 +22,12 @@ const IMAGES: Text = { en: 'remove old images', zh: '删除旧镜像' };
 /** So many names are shown; the others are counted. */
 const SHOWN = 4;
 
-/** Containers first: they hold on to images. What is gone cannot be brought back, but nothing that one can go back to needs it. */
-export function planPrune(current: string, hosts: readonly HostPrune[]): Plan {
+/**
+ * Containers first: they hold on to images. What is gone cannot be brought back, but nothing that one can go back to needs it.
+ *
+ * @param records ids of the tasks that are over, with nothing left of them on any host
+ */
+export function planPrune(current: string, hosts: readonly HostPrune[], records: readonly string[]): Plan {
   const containers = hosts
     .filter(({ containers: ended }) => ended.length > 0)
     .map((each): Step => {
@@ -45,7 +51,17 @@ export function planPrune(current: string, hosts: readonly HostPrune[]): Plan {
         params: { names: [...each.images], bytes: each.bytes },
       });
     });
-  return makePlan({ command: 'prune', from: current, to: current, commit: null, steps: [...containers, ...images] });
+  const steps = [...containers, ...images, ...(records.length === 0 ? [] : [forget(records)])];
+  return makePlan({ command: 'prune', from: current, to: current, commit: null, steps });
+}
+
+function forget(records: readonly string[]): Step {
+  const count = records.length;
+  const title = {
+    en: `remove ${count} record${count === 1 ? '' : 's'} of tasks that are over`,
+    zh: `删除 ${count} 条已结束任务的记录`,
+  };
+  return { kind: 'prune-records', title, host: MAIN_HOST, params: { ids: [...records] } };
 }
 
 function step(

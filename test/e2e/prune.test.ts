@@ -67,6 +67,7 @@ beforeAll(async () => {
   await task('elsewhere', 'elsewhere', worker('v1.3.0'), 'true');
   await w1.must(['docker', 'wait', 'xingrin-task-ended', 'xingrin-task-elsewhere']);
   await w2.must(['docker', 'pull', '--quiet', worker('v1.2.0')]);
+  expect((await server.run(['task', 'run', '--id', 'here', '--', 'true'])).exitCode).toBe(0);
 });
 afterAll(() => rig.close());
 
@@ -82,10 +83,12 @@ describe('prune', () => {
     const plan = await server.ok(['prune', '--dry-run']);
     const steps = plan.data.steps ?? [];
     expect(steps.map(({ kind, host }) => `${kind} ${host}`)).toEqual([
+      'prune-containers main',
       'prune-containers w1',
       'prune-images main',
       'prune-images w1',
       'prune-images w2',
+      'prune-records main',
     ]);
     expect(steps.find(({ host, kind }) => host === 'w1' && kind === 'prune-images')?.title).toMatch(/frees 3\.0 MB/);
     const refused = await server.run(['prune']);
@@ -128,6 +131,10 @@ describe('prune', () => {
   test('does the rest when the host is back, and finds nothing more to do after that', async () => {
     const document = await server.ok(['prune', '--yes']);
     expect(dataOf(document).hosts[2]).toMatchObject({ host: 'w2', images: [product.reference('worker', 'v1.2.0')] });
+    expect((await server.ok(['task', 'list'])).data['tasks']).not.toContainEqual(
+      expect.objectContaining({ id: 'here' }),
+    );
+    expect((await server.run(['task', 'logs', 'here'])).exitCode).toBe(2);
     const again = await server.run(['prune', '--lang', 'zh']);
     expect(again.exitCode).toBe(0);
     expect(again.stderr).toContain('无需任何操作');

@@ -3,11 +3,13 @@ import { describe, expect, test } from 'vitest';
 import {
   bytesFreed,
   choosePrunable,
+  choosePrunableRecords,
   layerSizes,
   type HostContainer,
   type HostImage,
   type PruneRules,
 } from '../../../src/domain/prunable.ts';
+import { newTaskRecord, type TaskRecord } from '../../../src/domain/task.ts';
 import { parseVersion } from '../../../src/domain/version.ts';
 
 const v = (text: string) => parseVersion(text, 'test');
@@ -112,7 +114,7 @@ describe('the container of a task', () => {
     ['it is of another project', { labels: { ...labels, 'xingrin.project': 'docker' } }],
     ['it is no task', { labels: { 'xingrin.project': 'shop' } }],
   ])('stays with its image while %s', (_what, more) => {
-    expect(choosePrunable([old], [{ ...ended, ...more }], RULES)).toEqual({ containers: [], images: [] });
+    expect(choosePrunable([old], [{ ...ended, ...more }], RULES)).toMatchObject({ containers: [], images: [] });
   });
 });
 
@@ -153,5 +155,36 @@ describe('bytes', () => {
     expect(layerSizes([0, 7, 0, 5], 2)).toEqual([5, 7]);
     expect(layerSizes([0, 7, 0, 5], 3).reduce((sum, each) => sum + each, 0)).toBe(12);
     expect(layerSizes([7, 5], 2)).toEqual([5, 7]);
+  });
+});
+
+describe('the record of a task', () => {
+  const record = (more: Partial<TaskRecord> = {}): TaskRecord => {
+    const spec = { id: 't', mark: 'm', project: 'shop', image: 'i', args: [] };
+    const made = newTaskRecord(
+      { ...spec, env: [] } as Parameters<typeof newTaskRecord>[0],
+      { id: 2, name: 'w' },
+      new Date('2026-01-01T00:00:00Z'),
+    );
+    return { ...made, end: { code: 0, at: '2026-01-07T00:00:00Z' }, ...more };
+  };
+  const goes = (each: TaskRecord, hosts: [number, readonly string[] | null][] = [[2, []]]): boolean =>
+    choosePrunableRecords([each], new Map(hosts), RULES).length === 1;
+
+  test('goes when it is over for long and nothing is left of it, wherever it was', () => {
+    expect(goes(record())).toBe(true);
+    expect(goes(record(), [[2, ['other']]])).toBe(true);
+    expect(goes(record({ end: null }))).toBe(true);
+    // Its host is no worker any more.
+    expect(goes(record(), [])).toBe(true);
+  });
+
+  test('stays while it may be asked for', () => {
+    expect(goes(record({ end: { code: 0, at: '2026-01-09T00:00:00Z' } }))).toBe(false);
+    expect(goes(record(), [[2, ['t']]])).toBe(false);
+    expect(goes(record(), [[2, null]])).toBe(false);
+    expect(goes(record({ project: 'other' }))).toBe(false);
+    // It may be about to start.
+    expect(goes(record({ end: null, sent: '2026-01-07T12:00:00Z' }))).toBe(false);
   });
 });
