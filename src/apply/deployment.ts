@@ -14,7 +14,7 @@ import {
   type Container,
 } from '../effects/engine.ts';
 import { readText, writeFileAtomic } from '../effects/files.ts';
-import { composeProjectName, initScriptOf, openCompose } from '../observe/deployment.ts';
+import { composeProjectName, initScriptOf, isRunning, openCompose } from '../observe/deployment.ts';
 import { formatHistory, readHistory, type Deployment, type History } from '../observe/history.ts';
 import type { Project } from '../observe/project.ts';
 import { isUnsetImageTag } from '../plan/env.ts';
@@ -148,7 +148,7 @@ function holdExecutor(project: Project) {
           const own = containers.filter((container) => container.service === service);
           return {
             service,
-            running: own.some(({ state }) => state === 'running' || state === 'restarting'),
+            running: own.some(isRunning),
             well: own.some(({ state, health }) => state === 'running' && (health === null || health === 'healthy')),
           };
         }),

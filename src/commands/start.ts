@@ -3,7 +3,7 @@ import { parseEnvFile } from '../domain/env-file.ts';
 import { parseImageTag, parseVersion } from '../domain/version.ts';
 import { requireCompose } from '../effects/engine.ts';
 import { readText } from '../effects/files.ts';
-import { isDevelopment, openCompose, ownContainers } from '../observe/deployment.ts';
+import { isDevelopment, isRunning, openCompose, ownContainers } from '../observe/deployment.ts';
 import type { Project } from '../observe/project.ts';
 import { planRestart, planStop } from '../plan/operations.ts';
 import { proposeDeployment, reportStatus } from './deploy.ts';
@@ -81,8 +81,6 @@ async function runningStack(project: Project): Promise<{ imageTag: string; proje
   const imageTag = await requireInstalled(project);
   const { name } = await (await openCompose(project)).model();
   const containers = await ownContainers(project, name);
-  const services = containers
-    .filter(({ state }) => state === 'running' || state === 'restarting')
-    .map(({ service }) => service);
+  const services = containers.filter(isRunning).map(({ service }) => service);
   return { imageTag, projectName: name, services: [...new Set(services)].sort() };
 }

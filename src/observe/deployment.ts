@@ -58,8 +58,8 @@ export interface DeploymentFacts {
   /** Those of them that are not yet what the target wants. */
   readonly outdated: readonly string[];
   readonly images: readonly NeededImage[];
-  /** Services that have a container now. */
-  readonly present: readonly string[];
+  /** Services that run now. */
+  readonly running: readonly string[];
   /** Where a TLS certificate has to be made, or null. */
   readonly certificateFolder: string | null;
   readonly deploys: boolean;
@@ -157,7 +157,7 @@ export async function observeDeployment(
     waves,
     outdated,
     images: images.map((image) => ({ ...image, missing: isMissing(image, local.get(image.reference)) })),
-    present: [...new Set(containers.map(({ service }) => service))],
+    running: [...new Set(containers.filter(isRunning).map(({ service }) => service))],
     certificateFolder: certificate,
     deploys: options.deploys,
     initializes: await hasInitScript(project, moved),
@@ -224,6 +224,11 @@ export async function composeProjectName(project: Project): Promise<string> {
     .toLowerCase()
     .replace(/[^a-z0-9_-]/g, '')
     .replace(/^[_-]+/, '');
+}
+
+/** Whether a container runs, or will as soon as it has been restarted. */
+export function isRunning({ state }: Pick<Container, 'state'>): boolean {
+  return state === 'running' || state === 'restarting';
 }
 
 /**

@@ -8,7 +8,7 @@ import * as steps from './steps.ts';
  * first. Empty if everything is already as the target wants it.
  */
 export function planDeployment(command: string, facts: DeploymentFacts): Plan {
-  const { target, checkout, env, outdated, present, waves } = facts;
+  const { target, checkout, env, outdated, running, waves } = facts;
   const missing = facts.images.filter((image) => image.missing);
   const released = facts.images.filter((image) => image.digest !== null);
   const commit = target.commit ?? checkout?.commit ?? null;
@@ -33,7 +33,7 @@ export function planDeployment(command: string, facts: DeploymentFacts): Plan {
   if (facts.strays.length > 0) plan.push(steps.removeServices(facts.projectName, facts.strays));
   for (const wave of waves) {
     const switched = wave.filter((service) => outdated.includes(service));
-    plan.push(...steps.switchServices(switched, label, present));
+    plan.push(...steps.switchServices(switched, label, running));
   }
   if (touches) plan.push(steps.checkHealth(waves.flat()));
   if (facts.initializes && outdated.length > 0) plan.push(steps.initializeData());

@@ -100,15 +100,15 @@ export function makeCertificate(folder: string): Step {
 /**
  * One step a service, side by side.
  *
- * @param present the services that have a container now
+ * @param running the services that run now: the others are started
  */
-export function switchServices(services: readonly string[], version: string, present: readonly string[]): Step[] {
+export function switchServices(services: readonly string[], version: string, running: readonly string[]): Step[] {
   const wave = {
     en: `switch ${services.join(', ')} side by side`,
     zh: `同时切换 ${services.join('、')}`,
   };
   return services.map((service) => {
-    const title = present.includes(service)
+    const title = running.includes(service)
       ? { en: `switch ${service} to ${version}`, zh: `切换 ${service} 到 ${version}` }
       : { en: `start ${service}`, zh: `启动 ${service}` };
     return step('switch-service', title, { service }, services.length > 1 ? { wave } : {});
