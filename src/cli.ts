@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { declareCompletion } from './cli/completion.ts';
 import { declareFleet } from './cli/fleet.ts';
 import { declareIn, openProgram, refuseSecondValues, type Call } from './cli/program.ts';
@@ -19,11 +19,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const language = languageWanted(argv);
   let call: Call | undefined;
   const complaints: string[] = [];
-  const program = openProgram(language, complaints);
-  const declare = declareIn(program, language, (asked) => (call = asked));
-  for (const part of [declareReleasing, declareStack, declareFleet, declareTasks, declareProject, declareCompletion])
-    part(declare);
-  refuseSecondValues(program);
+  const program = makeProgram(language, complaints, (asked) => (call = asked));
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -33,6 +29,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { runCommand } = await import('./commands/run-command.ts');
   if (call === undefined) return 0;
   return runCommand(call.name, call.run, globalsOf(program.opts()), terminalOf(program.opts(), language));
+}
+
+/** The program with every command; see {@link openProgram} and {@link declareIn}. */
+export function makeProgram(language: Language, complaints: string[], onCall: (call: Call) => void): Command {
+  const program = openProgram(language, complaints);
+  const declare = declareIn(program, language, onCall);
+  for (const part of [declareReleasing, declareStack, declareFleet, declareTasks, declareProject, declareCompletion])
+    part(declare);
+  refuseSecondValues(program);
+  return program;
 }
 
 function globalsOf(flags: Record<string, unknown>): Globals {

@@ -31,10 +31,7 @@ export function declareFleet({ t, heading, group }: Declare): void {
       t({ en: 'read a password once, to install a key', zh: '从标准输入读取一次密码,用于安装公钥' }),
     )
     .option('--jump <hosts>', t({ en: 'servers on the way, several with commas', zh: '途经的跳板机,多个用逗号分隔' }))
-    .option(
-      '--install-docker',
-      t({ en: "install Docker there from its distribution's packages", zh: '从其发行版软件源安装 Docker' }),
-    )
+    .option('--install-docker', t({ en: 'install Docker there if it is missing', zh: '如该主机缺少 Docker,则先安装' }))
     .option('--no-bootstrap', t({ en: 'write it into the inventory only', zh: '只写入清单' }));
   const list = command(
     'list',

@@ -34,8 +34,8 @@ export function declareProject({ t, command, heading }: Declare): void {
   command(
     'backup [action] [name]',
     {
-      en: 'keep, list and bring back copies of docker/.env and the inventory',
-      zh: '备份 docker/.env 与 worker 清单、列出备份、恢复备份',
+      en: 'copies of docker/.env and the inventory: create, list, restore [name]',
+      zh: 'docker/.env 与 worker 清单的备份:create 创建、list 列出、restore [name] 恢复',
     },
     async () => (await import('../commands/backup.ts')).backupCommand,
     ([action = 'list', name]) => ({ action, ...(name === undefined ? {} : { name }) }),
