@@ -103,9 +103,10 @@ export function makeCertificate(folder: string): Step {
  * @param running the services that run now: the others are started
  */
 export function switchServices(services: readonly string[], version: string, running: readonly string[]): Step[] {
+  const anew = !services.some((service) => running.includes(service));
   const wave = {
-    en: `switch ${services.join(', ')} side by side`,
-    zh: `同时切换 ${services.join('、')}`,
+    en: `${anew ? 'start' : 'switch'} ${services.join(', ')} side by side`,
+    zh: `同时${anew ? '启动' : '切换'} ${services.join('、')}`,
   };
   return services.map((service) => {
     const title = running.includes(service)
