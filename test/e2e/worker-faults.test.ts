@@ -203,3 +203,12 @@ test('names that could be mistaken for anything else are refused before anything
     expect(await server.json(['--yes', 'worker', 'add', '--', host])).toMatchObject({ exitCode: 2 });
   expect(await heard()).toBe(before);
 });
+
+test('without the server the workers are asked over SSH, and that is said', async () => {
+  await rig.must(['docker', 'stop', (await server.services())['server']?.id ?? '']);
+  for (const command of [['status'], ['worker', 'list']]) {
+    const { data, warnings } = await server.json(command);
+    expect(warnings).toContain('the control plane does not answer: the workers were asked over SSH');
+    expect(data['workers']).toMatchObject([{ name: NAME, version: 'v1.1.0' }]);
+  }
+});
