@@ -12,6 +12,11 @@ const LONG = [
   'worker-faults',
   'task',
   'agent-swap',
+  'prune',
+  'install-docker',
+  'deploy-faults',
+  'demo',
+  'release',
 ];
 
 /** Milliseconds. How long a test takes depends on the machine by a factor of three; this ends what hangs. */
