@@ -2,6 +2,7 @@
 // the moment at which they may follow to the last agent on the new version, again against the slowest alone.
 import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { swapAgent } from '../src/apply/agent-swap.ts';
 import { unattendedRing } from '../src/apply/host-access.ts';
 import { pullOnHost } from '../src/apply/host-pull.ts';
@@ -15,14 +16,17 @@ import { readInventory } from '../src/observe/inventory.ts';
 import { openProject } from '../src/observe/project.ts';
 import { readInstalled } from '../src/observe/worker-images.ts';
 import { openHost, type Host } from '../test/e2e/hosts.ts';
+import { prepareMachine } from '../test/e2e/prepare.ts';
 import { makeProduct, type Product, type Server } from '../test/e2e/product.ts';
 import { openRig, type Rig } from '../test/e2e/rig.ts';
 
 const HOSTS = 8;
 /** So that the links are what a pull waits for, as it is elsewhere, and not the two cores that eight engines share here. */
-const LINK = '50mbit';
+const LINK = '20mbit';
 /** Megabytes that are new in the worker's image. */
 const BALLAST = 30;
+/** Milliseconds between two questions whether all have followed: each is a handshake, on the same two cores. */
+const LOOK = 250;
 const OLD = 'v1.1.0';
 const NEW = 'v1.2.0';
 
@@ -134,6 +138,7 @@ async function following(field: Field): Promise<void> {
     await appendFile(journal, `${JSON.stringify({ type: 'end', outcome: 'done' })}\n`);
     return seconds(() =>
       until('the workers to follow', 300_000, async () => {
+        await pause(LOOK);
         const answer = JSON.parse((await enter(door, '/api/workers/', token)) ?? '{}') as {
           workers?: { id: number; status: string; version: string | null }[];
         };
@@ -154,6 +159,7 @@ async function following(field: Field): Promise<void> {
   }
 }
 
+await prepareMachine();
 const rig = await openRig();
 process.env['DOCKER_USER'] = rig.env['DOCKER_USER'];
 try {

@@ -1,6 +1,7 @@
 // Publishing five images with xingrin against five builds and pushes in a row, alternated in one run.
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { prepareMachine } from '../test/e2e/prepare.ts';
 import { openRig, type Rig } from '../test/e2e/rig.ts';
 
 const ROUNDS = 5;
@@ -54,6 +55,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
+await prepareMachine();
 const rig = await openRig();
 try {
   for (const waits of [false, true]) {

@@ -6,9 +6,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentToken } from '../src/effects/agent-token.ts';
-import { installPackages } from '../src/effects/host-packages.ts';
 import { run } from '../src/effects/process.ts';
 import { FIRST_UNLISTED } from '../src/server/store.ts';
+import { prepareMachine } from '../test/e2e/prepare.ts';
 import { openRedisRig } from '../test/e2e/redis-rig.ts';
 
 const WORKERS = 10_000;
@@ -250,7 +250,7 @@ async function scriptFile(name: string, lines: readonly string[], pause: number)
   return path;
 }
 
-if ((await run(['wrk', '--version'])).code === 127) await installPackages(['wrk', 'redis-server'], say);
+await prepareMachine({ wrk: 'wrk' });
 const redis = await openRedisRig();
 try {
   const beats = workerIds(WORKERS).map((id, n) => {

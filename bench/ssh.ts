@@ -12,6 +12,7 @@ import { onEach, openFleet } from '../src/effects/fleet.ts';
 import { ensureProjectKey } from '../src/effects/project-key.ts';
 import { readInventory } from '../src/observe/inventory.ts';
 import { openProject } from '../src/observe/project.ts';
+import { prepareMachine } from '../test/e2e/prepare.ts';
 import { ENTRY } from '../test/e2e/rig.ts';
 
 const HOSTS = 100;
@@ -68,6 +69,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
+await prepareMachine({ 'parallel-ssh': 'pssh', clush: 'clustershell', ansible: 'ansible-core' });
 const folder = await mkdtemp(join(tmpdir(), 'xingrin-bench-ssh-'));
 let end = (): void => {};
 try {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setEnvValues } from '../src/domain/env-file.ts';
 import { enter, watchFrontDoor, type FrontDoor, type Watched } from '../src/effects/front-door.ts';
 import { until } from '../src/effects/clock.ts';
+import { prepareMachine } from '../test/e2e/prepare.ts';
 import { makeProduct, type Product, type Server } from '../test/e2e/product.ts';
 import { openRig, type Rig } from '../test/e2e/rig.ts';
 
@@ -94,6 +95,7 @@ async function compare(rig: Rig, product: Product, server: Server, version: stri
   );
 }
 
+await prepareMachine();
 const rig = await openRig();
 try {
   const product = await makeProduct(rig);

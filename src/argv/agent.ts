@@ -54,9 +54,7 @@ export function agentContainer({ image, project, workerId, environment }: AgentS
     '--log-opt=max-size=10m',
     '--log-opt=max-file=3',
     '--health-cmd=/bin/sh /opt/agent/agent.sh check',
-    '--health-interval=2s',
     '--health-timeout=3s',
-    '--health-retries=3',
     '--health-start-period=20s',
     image,
   ];

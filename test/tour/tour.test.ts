@@ -27,7 +27,9 @@ const SOURCE = (version: string): readonly Typed[] => [
   ['xingrin release minor --dry-run', 0],
   [`xingrin release ${version}`, 0, 'y'],
   [`xingrin publish ${version}`, 0, 'y'],
+  [`xingrin publish ${version}`, 0],
   ['xingrin config show', 0],
+  ['xingrin config schema | head -n 3', 0],
 ];
 const SERVER = (version: string): readonly Typed[] => [
   ['xingrin', 2],
@@ -56,6 +58,9 @@ const SERVER = (version: string): readonly Typed[] => [
   ['xingrin history', 0],
   ['xingrin doctor', 0],
   ['xingrin prune --dry-run', 0],
+  ['xingrin backup create', 0],
+  ['echo "NOTE=by hand" >> docker/.env', 0],
+  ['xingrin backup restore', 0, 'y'],
   ['xingrin backup list', 0],
   ['xingrin lock', 0],
   ['xingrin rollback', 0, 'y'],
@@ -65,9 +70,15 @@ const SERVER = (version: string): readonly Typed[] => [
   ['xingrin start', 0, 'y'],
   ['xingrin logs --tail 3', 0],
   ['xingrin dev --dry-run', 0],
+  ['xingrin dev', 0, 'y'],
+  ['xingrin status', 0],
+  ['xingrin dev down', 0, 'y'],
+  ['xingrin start', 0, 'y'],
+  ['xingrin demo --dry-run', 0],
   ['xingrin schema status | head -n 3', 0],
   ['xingrin completion bash | head -n 2', 0],
   ['xingrin worker remove eu-1', 0, 'y'],
+  ['xingrin prune', 0, 'y'],
   ['xingrin uninstall', 0, 'y'],
 ];
 
