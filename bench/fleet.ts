@@ -1,6 +1,6 @@
-// Eight real hosts, each behind a link of its own: pulling a release on all of them at once against the slowest of them alone, and from
+// Eight real hosts, each behind a link and with a share of the processor of its own: pulling a release on all of them at once against the slowest of them alone, and from
 // the moment at which they may follow to the last agent on the new version, again against the slowest alone.
-import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { swapAgent } from '../src/apply/agent-swap.ts';
@@ -21,8 +21,10 @@ import { makeProduct, type Product, type Server } from '../test/e2e/product.ts';
 import { openRig, type Rig } from '../test/e2e/rig.ts';
 
 const HOSTS = 8;
-/** So that the links are what a pull waits for, as it is elsewhere, and not the two cores that eight engines share here. */
+/** Elsewhere no host waits for the others' links and processors: here each has its own share of them, whether it is at work alone or not. */
 const LINK = '20mbit';
+/** Of one core. */
+const PROCESSOR = 0.2;
 /** Megabytes that are new in the worker's image. */
 const BALLAST = 30;
 /** Milliseconds between two questions whether all have followed: each is a handshake, on the same two cores. */
@@ -55,6 +57,7 @@ async function setUp(rig: Rig): Promise<Field> {
     await server.ok(['--yes', 'worker', 'add', destination, '--identity', identity, '--name', name]);
   await server.ok(['--yes', 'update', NEW]);
   await narrowLinks(rig);
+  await Promise.all(hosts.map(limitProcessor));
   return { rig, product, server, hosts };
 }
 
@@ -66,6 +69,30 @@ async function narrowLinks({ sandbox, must }: Rig): Promise<void> {
     await inside('tc', 'qdisc', 'add', 'dev', name, 'root', 'tbf', 'rate', LINK, 'burst', '256kb', 'latency', '400ms');
   }
 }
+
+/** Puts all that runs on a host under a limit; what it starts later is under it as well. */
+async function limitProcessor({ engine }: Host): Promise<void> {
+  const group = join('/sys/fs/cgroup/cpu', engine.id);
+  await mkdir(group, { recursive: true });
+  await writeFile(join(group, 'cpu.cfs_period_us'), '100000');
+  await writeFile(join(group, 'cpu.cfs_quota_us'), String(PROCESSOR * 100_000));
+  const own = await namespaceOf(engine.pid);
+  const parents = new Map<number, number>();
+  const inside = new Set<number>();
+  for (const pid of (await readdir('/proc')).map(Number).filter((each) => each > 0)) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    parents.set(pid, Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
+    if ((await namespaceOf(pid)) === own) inside.add(pid);
+  }
+  const belongs = (pid: number | undefined): boolean =>
+    pid !== undefined && (inside.has(pid) || belongs(parents.get(pid)));
+  for (const pid of parents.keys()) {
+    // What has ended meanwhile needs no limit.
+    if (belongs(pid)) await writeFile(join(group, 'cgroup.procs'), String(pid)).catch(() => {});
+  }
+}
+
+const namespaceOf = (pid: number): Promise<string | null> => readlink(`/proc/${pid}/ns/pid`).catch(() => null);
 
 const seconds = async (work: () => Promise<unknown>): Promise<number> => {
   const began = performance.now();
@@ -81,7 +108,7 @@ const forget = async ({ product }: Field, host: Host): Promise<void> => {
 function tell(what: string, singles: readonly number[], all: number): void {
   const slowest = Math.max(...singles);
   process.stdout.write(
-    `${what}, ${HOSTS} hosts at ${LINK}: all at once ${all.toFixed(1)} s, the slowest alone ${slowest.toFixed(1)} s, ratio ${(all / slowest).toFixed(2)}\n`,
+    `${what}, ${HOSTS} hosts with ${LINK} and ${PROCESSOR} of a core each: all at once ${all.toFixed(1)} s, the slowest alone ${slowest.toFixed(1)} s, ratio ${(all / slowest).toFixed(2)}\n`,
   );
 }
 

@@ -7,7 +7,7 @@ import { fail, UserError } from '../domain/errors.ts';
 import { parseInventory, type Worker } from '../domain/inventory.ts';
 import { soundsSecret } from '../domain/redact.ts';
 import { nearest } from '../domain/suggest.ts';
-import { same } from '../domain/text.ts';
+import { same, type Text } from '../domain/text.ts';
 import { exists, readText } from '../effects/files.ts';
 import { readBackups, type Backup } from '../observe/backups.ts';
 import { imageTagOf } from '../observe/deployment.ts';
@@ -61,10 +61,10 @@ async function create(session: Session, project: Project): Promise<Report> {
         const name = made?.name ?? null;
         return {
           data: { backup: name },
-          text: session.terminal.text({
-            en: `docker/.env is kept as ${name}; back to it with: xingrin backup restore ${name}`,
-            zh: `docker/.env 已备份为 ${name};恢复请执行 xingrin backup restore ${name}`,
-          }),
+          text: [
+            session.terminal.text({ en: `docker/.env is kept as ${name}`, zh: `docker/.env 已备份为 ${name}` }),
+            command(session, { en: 'back', zh: '恢复' }, `xingrin backup restore ${name}`),
+          ].join('\n'),
         };
       },
     };
@@ -94,12 +94,20 @@ async function proposeRestore(session: Session, project: Project, wanted: string
     executors: backupExecutors(project, session.now),
     report: async () => ({
       data: { restored: name },
-      text: session.terminal.text({
-        en: `docker/.env is what it was in ${name}; to make the stack follow: xingrin start`,
-        zh: `docker/.env 已恢复为 ${name} 的内容;让服务生效请执行 xingrin start`,
-      }),
+      text: [
+        session.terminal.text({
+          en: `docker/.env is what it was in ${name}`,
+          zh: `docker/.env 已恢复为 ${name} 的内容`,
+        }),
+        command(session, { en: 'next', zh: '下一步' }, 'xingrin start'),
+      ].join('\n'),
     }),
   };
+}
+
+/** A line with what to type, and what it is for before it. */
+function command({ terminal, paint }: Session, what: Text, typed: string): string {
+  return `${paint.command(terminal.text(what))}  ${typed}`;
 }
 
 /** What runs on the hosts is left alone: this is only about who is declared. */

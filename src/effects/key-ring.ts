@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import type { AnyAuthMethod, BaseAgent, KnownPublicKeys, ParsedKey, utils } from 'ssh2';
 import { UserError } from '../domain/errors.ts';
 import type { Endpoint } from '../domain/inventory.ts';
-import { inspectPrivateKey } from '../domain/private-key.ts';
+import { inspectPrivateKey, type PrivateKeyFacts } from '../domain/private-key.ts';
 import { readText } from './files.ts';
 import type { Host } from './transport.ts';
 
@@ -36,6 +36,7 @@ const USUAL_FILES = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
 export class KeyRing {
   readonly #options: KeyRingOptions;
   readonly #keys = new Map<string, Promise<ParsedKey | string>>();
+  readonly #inspected = new Map<string, Promise<PrivateKeyFacts | null>>();
   readonly #asked = new Map<string, Promise<string | null>>();
   #agent: Promise<Agent> | undefined;
 
@@ -128,13 +129,24 @@ export class KeyRing {
       offers.push({ method: { type: 'agent', username: user, agent: agent.agent }, title: 'ssh-agent' });
     for (const name of USUAL_FILES) {
       const path = join(homedir(), '.ssh', name);
-      const text = await readText(path).catch(() => null);
-      const facts = text === null ? null : inspectPrivateKey(text);
+      const facts = await this.#inspect(path);
       if (facts === null || (facts.locked && !asking && !this.#isOpen(path))) continue;
       const key = await this.#load(path);
       if (typeof key !== 'string') offers.push({ method: { type: 'publickey', username: user, key }, title: path });
     }
     return offers;
+  }
+
+  /** What a usual file is, looked at once for all hosts; null where it is no key. */
+  #inspect(path: string): Promise<PrivateKeyFacts | null> {
+    const known = this.#inspected.get(path);
+    if (known !== undefined) return known;
+    const facts = readText(path).then(
+      (text) => (text === null ? null : inspectPrivateKey(text)),
+      () => null,
+    );
+    this.#inspected.set(path, facts);
+    return facts;
   }
 
   /** Whether opening this key takes nobody's answer. */
