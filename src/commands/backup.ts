@@ -191,7 +191,7 @@ function list({ terminal, paint }: Session, backups: readonly Backup[]): Report 
     at.replace('T', ' ').slice(0, 19),
     bytesText(bytes),
     sound ? (workers === null ? (imageTag ?? '-') : `${workers} worker`) : paint.bad(zh ? '无法读取' : 'unreadable'),
-    current ? paint.good(zh ? '与当前相同' : 'as now') : '',
+    current ? paint.good(zh ? '当前' : 'as now') : '',
   ]);
   return { data, text: table([head.map(paint.dim), ...rows]) };
 }
