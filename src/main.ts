@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { languageWanted } from './language.ts';
 
 declare const XINGRIN_VERSION: string;
@@ -8,6 +9,8 @@ declare const XINGRIN_VERSION: string;
 const argv = process.argv.slice(2);
 const answer = atOnce(argv);
 if (answer === null) {
+  // A command mostly waits for others, and ends soon: optimizing its code costs more than it gains (bench/ssh.ts, a tenth). Not so a server.
+  if (!argv.includes('server')) setFlagsFromString('--no-opt');
   void import('./cli.ts').then(async ({ main }) => {
     process.exitCode = await main(argv);
   });
