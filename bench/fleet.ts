@@ -1,5 +1,5 @@
-// Eight real hosts, each behind a link and with a share of the processor of its own: pulling a release on all of them at once against the slowest of them alone, and from
-// the moment at which they may follow to the last agent on the new version, again against the slowest alone.
+// Eight real hosts, each behind a link and with a share of the processor of its own: pulling a release on all of them at once against the
+// slowest of them alone, and from the moment at which they may follow to the last agent on the new version, again against the slowest alone.
 import { appendFile, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';

@@ -30,7 +30,7 @@ function beating(server: () => RunningServer | null): () => Promise<void> {
   };
 }
 
-/** Seconds until everybody is online with the load of a heartbeat that came since. */
+/** Waits until everybody is online with the load of a heartbeat that came since. */
 async function right(server: RunningServer): Promise<void> {
   const began = Date.now();
   await until('all to be online', 60_000, async () => {

@@ -9,7 +9,7 @@ declare const XINGRIN_VERSION: string;
 const argv = process.argv.slice(2);
 const answer = atOnce(argv);
 if (answer === null) {
-  // A command mostly waits for others, and ends soon: optimizing its code costs more than it gains (bench/ssh.ts, a tenth). Not so a server.
+  // A command mostly waits for others, and ends soon: optimizing its code costs more than it gains (bench/ssh.ts). Not so a server.
   if (!argv.includes('server')) setFlagsFromString('--no-opt');
   void import('./cli.ts').then(async ({ main }) => {
     process.exitCode = await main(argv);
