@@ -14,7 +14,8 @@ import {
   type Container,
 } from '../effects/engine.ts';
 import { readText, writeFileAtomic } from '../effects/files.ts';
-import { composeProjectName, initScriptOf, isRunning, openCompose } from '../observe/deployment.ts';
+import { initScriptOf } from '../observe/deployment.ts';
+import { composeProjectName, isRunning, openCompose } from '../observe/stack.ts';
 import { formatHistory, readHistory, type Deployment, type History } from '../observe/history.ts';
 import type { Project } from '../observe/project.ts';
 import { isUnsetImageTag } from '../plan/env.ts';

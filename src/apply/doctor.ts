@@ -3,7 +3,7 @@ import { envValue, parseEnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import type { Worker } from '../domain/inventory.ts';
 import { makeFileMode, readText } from '../effects/files.ts';
-import { openCompose, ownContainers } from '../observe/deployment.ts';
+import { openCompose, ownContainers } from '../observe/stack.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
 import { onHost, unattendedAccess, type HostAccess } from './host-access.ts';

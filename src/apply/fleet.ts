@@ -5,7 +5,7 @@ import type { KeyRing } from '../effects/key-ring.ts';
 import type { Connection } from '../effects/transport.ts';
 import { agentSpecFor } from '../observe/agent-spec.ts';
 import { inspectAgents, parseAgents } from '../observe/agents.ts';
-import { composeProjectName } from '../observe/deployment.ts';
+import { composeProjectName } from '../observe/stack.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';
 import { swapAgent, takeAgentAway, type WorkerHost } from './agent-swap.ts';

@@ -4,7 +4,7 @@ import { UserError } from '../domain/errors.ts';
 import { withoutWorker, withWorker, type Worker } from '../domain/inventory.ts';
 import { readText } from '../effects/files.ts';
 import { readPublicKey } from '../effects/project-key.ts';
-import { composeProjectName } from '../observe/deployment.ts';
+import { composeProjectName } from '../observe/stack.ts';
 import type { Connection } from '../effects/transport.ts';
 import type { Project } from '../observe/project.ts';
 import type { Json } from '../plan/plan.ts';

@@ -10,7 +10,7 @@ import { nearest } from '../domain/suggest.ts';
 import { same, type Text } from '../domain/text.ts';
 import { exists, readText } from '../effects/files.ts';
 import { readBackups, type Backup } from '../observe/backups.ts';
-import { imageTagOf } from '../observe/deployment.ts';
+import { imageTagOf } from '../observe/settings.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { changedKeys, changedWorkers, planBackup, planRestore } from '../plan/backup.ts';
 import { table } from '../ui/layout.ts';

@@ -1,7 +1,7 @@
 import { parseEnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
 import { readText } from '../effects/files.ts';
-import { imageTagOf } from '../observe/deployment.ts';
+import { imageTagOf } from '../observe/settings.ts';
 import type { Project } from '../observe/project.ts';
 
 /** The IMAGE_TAG in force. Throws PRECONDITION (exit 6) where nothing was installed yet. */

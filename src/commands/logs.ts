@@ -1,6 +1,6 @@
 import { fail } from '../domain/errors.ts';
 import { requireCompose } from '../effects/engine.ts';
-import { openCompose } from '../observe/deployment.ts';
+import { openCompose } from '../observe/stack.ts';
 import { openProject } from '../observe/project.ts';
 import { requireInstalled } from './installed.ts';
 import type { Report, Session } from './session.ts';

@@ -7,7 +7,7 @@ import { parseVersion, type Version } from '../domain/version.ts';
 import { readText } from '../effects/files.ts';
 import { fetchBranch } from '../effects/git-remote.ts';
 import { requireGit, type Git } from '../effects/git.ts';
-import { repositoryOf } from '../observe/deployment.ts';
+import { repositoryOf } from '../observe/settings.ts';
 import { openProject, REMOTE, type Project } from '../observe/project.ts';
 import { observeCheckout, observeRelease, prefixOf } from '../observe/release.ts';
 import type { Json } from '../plan/plan.ts';

@@ -1,7 +1,7 @@
 import { unfinishedOperations } from '../apply/journal.ts';
 import { parseEnvFile } from '../domain/env-file.ts';
 import { readText } from '../effects/files.ts';
-import { imageTagOf } from '../observe/deployment.ts';
+import { imageTagOf } from '../observe/settings.ts';
 import { openProject, readVersion, type Project } from '../observe/project.ts';
 
 /**

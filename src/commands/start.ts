@@ -3,7 +3,7 @@ import { parseEnvFile } from '../domain/env-file.ts';
 import { parseImageTag, parseVersion } from '../domain/version.ts';
 import { requireCompose } from '../effects/engine.ts';
 import { readText } from '../effects/files.ts';
-import { isDevelopment, isRunning, openCompose, ownContainers } from '../observe/deployment.ts';
+import { isDevelopment, isRunning, openCompose, ownContainers } from '../observe/stack.ts';
 import type { Project } from '../observe/project.ts';
 import { planRestart, planStop } from '../plan/operations.ts';
 import { proposeDeployment, reportStatus } from './deploy.ts';

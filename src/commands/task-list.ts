@@ -1,4 +1,4 @@
-import { composeProjectName } from '../observe/deployment.ts';
+import { composeProjectName } from '../observe/stack.ts';
 import { openProject } from '../observe/project.ts';
 import { observeTasks } from '../observe/tasks.ts';
 import { renderTasks, taskData } from '../ui/tasks.ts';

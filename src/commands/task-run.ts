@@ -19,7 +19,7 @@ import {
   type Variable,
 } from '../domain/task.ts';
 import type { Machine } from '../effects/machine.ts';
-import { composeProjectName } from '../observe/deployment.ts';
+import { composeProjectName } from '../observe/stack.ts';
 import { askLoads, type Placing, type Skipped } from '../observe/loads.ts';
 import { heardPlacings } from '../observe/heard-workers.ts';
 import { machinesFor, taskImage, type Machines } from '../observe/machines.ts';

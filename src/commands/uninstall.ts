@@ -1,7 +1,7 @@
 import { deploymentExecutors } from '../apply/deployment.ts';
 import { fail } from '../domain/errors.ts';
 import { requireCompose } from '../effects/engine.ts';
-import { openCompose, ownContainers } from '../observe/deployment.ts';
+import { openCompose, ownContainers } from '../observe/stack.ts';
 import { planUninstall } from '../plan/operations.ts';
 import { requireInstalled } from './installed.ts';
 import { perform } from './perform.ts';

@@ -6,7 +6,7 @@ import type { Worker } from '../domain/inventory.ts';
 import { agentToken } from '../effects/agent-token.ts';
 import { certificateCovers, trustedAuthority } from '../effects/certificate.ts';
 import { readText } from '../effects/files.ts';
-import { composeProjectName } from './deployment.ts';
+import { composeProjectName } from './stack.ts';
 import type { Project } from './project.ts';
 import { agentReference, notInstalled, serverAddress } from './worker-images.ts';
 

@@ -4,7 +4,7 @@ import { parseEnvFile } from '../domain/env-file.ts';
 import { UserError } from '../domain/errors.ts';
 import { parseInventory } from '../domain/inventory.ts';
 import { listFolder, readText } from '../effects/files.ts';
-import { imageTagOf } from './deployment.ts';
+import { imageTagOf } from './settings.ts';
 import type { Project } from './project.ts';
 
 /** A copy of docker/.env or of the inventory as it was. */

@@ -14,7 +14,8 @@ import { localImages, type Container } from '../effects/engine.ts';
 import { modeOf, readText } from '../effects/files.ts';
 import type { Unknown } from './attempt.ts';
 import type { Wish } from './checkup-hosts.ts';
-import { imageTagOf, openCompose, ownContainers, repositoryOf, taskExecutorImage } from './deployment.ts';
+import { imageTagOf, repositoryOf, taskExecutorImage } from './settings.ts';
+import { openCompose, ownContainers } from './stack.ts';
 import { readHistory } from './history.ts';
 import { readVersion, REMOTE, type Project } from './project.ts';
 

@@ -3,19 +3,17 @@ import { EVERY_PROFILE, type ComposeProject } from '../argv/compose.ts';
 import {
   changedServices,
   builtServices,
-  nameInFile,
   switchWaves,
   withDependents,
   bindSources,
   type ComposeModel,
 } from '../domain/compose-model.ts';
-import { isDevelopmentExecutor, saysDevelopment } from '../domain/development.ts';
+import { isDevelopmentExecutor } from '../domain/development.ts';
 import { envValue, parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import { fail } from '../domain/errors.ts';
-import { DEFAULT_REPOSITORY, imageName, parseRepository } from '../domain/image.ts';
-import { parseImageTag } from '../domain/version.ts';
+import { imageName } from '../domain/image.ts';
 import { CERTIFICATE_FILES, certificateState } from '../effects/certificate.ts';
-import { Compose, localImages, projectContainers, type Container, type LocalImage } from '../effects/engine.ts';
+import { Compose, localImages, type Container, type LocalImage } from '../effects/engine.ts';
 import { exists, readText } from '../effects/files.ts';
 import { stageProject } from '../effects/stage.ts';
 import { draftEnv, isUnsetImageTag, type EnvDraft } from '../plan/env.ts';
@@ -29,6 +27,8 @@ import {
   type Staged,
 } from './development.ts';
 import type { Project } from './project.ts';
+import { keysOf, imageTagOf, repositoryOf, taskExecutorImage } from './settings.ts';
+import { composeProject, isDevelopment, isRunning, ownContainers, plainProject } from './stack.ts';
 import type { Checkout, Target } from './target.ts';
 
 /** In the Compose folder. */
@@ -168,117 +168,8 @@ export async function observeDeployment(
   };
 }
 
-/** IMAGE_TAG of docker/.env, or null where it is not set. Throws BAD_INPUT (exit 2) if it is no version. */
-export function imageTagOf(env: EnvFile): string | null {
-  const text = envValue(env, 'IMAGE_TAG');
-  return text === undefined || isUnsetImageTag(text)
-    ? null
-    : parseImageTag(text, { en: `IMAGE_TAG in ${env.path}`, zh: `${env.path} 中的 IMAGE_TAG` }).tag;
-}
-
 export function initScriptOf(project: Project): string {
   return join(project.composeDirectory, INIT_SCRIPT);
-}
-
-/** The Compose project that docker/.env asks for: the development file in development mode, and its optional parts. */
-export async function composeProject(project: Project, env: EnvFile | null): Promise<ComposeProject> {
-  return { ...plainProject(project, env), file: await composeFile(project, env) };
-}
-
-/** Whether development mode is on: docker/.env says so, and there is a file for it. */
-export async function isDevelopment(project: Project, env: EnvFile | null): Promise<boolean> {
-  return saysDevelopment(env) && exists(join(project.composeDirectory, project.config.compose.devFile));
-}
-
-async function composeFile(project: Project, env: EnvFile | null): Promise<string> {
-  const { devFile, file } = project.config.compose;
-  return (await isDevelopment(project, env)) ? devFile : file;
-}
-
-function plainProject(project: Project, env: EnvFile | null): ComposeProject {
-  return { directory: project.composeDirectory, file: project.config.compose.file, profiles: profilesFor(env) };
-}
-
-/** Compose on the files as they are now. */
-export async function openCompose(project: Project): Promise<Compose> {
-  const text = await readText(project.envFile);
-  const env = text === null ? null : parseEnvFile(text, project.envFile);
-  return new Compose(await composeProject(project, env), keysOf(env));
-}
-
-/**
- * The name that Compose gives to the project of these files, or would give. Compose itself is asked only where the file computes it:
- * so the answer is the same where there is no Docker.
- */
-export async function composeProjectName(project: Project): Promise<string> {
-  const envText = await readText(project.envFile);
-  const env = envText === null ? null : parseEnvFile(envText, project.envFile);
-  const text = await readText(join(project.composeDirectory, await composeFile(project, env)));
-  const set = env === null ? undefined : envValue(env, 'COMPOSE_PROJECT_NAME');
-  const given = set ?? process.env['COMPOSE_PROJECT_NAME'] ?? '';
-  if (given !== '') return given;
-  const named = text === null ? null : nameInFile(text);
-  if (named?.includes('$') === true) return (await (await openCompose(project)).model()).name;
-  if (named !== null) return named;
-  return basename(project.composeDirectory)
-    .toLowerCase()
-    .replace(/[^a-z0-9_-]/g, '')
-    .replace(/^[_-]+/, '');
-}
-
-/** Whether a container runs, or will as soon as it has been restarted. */
-export function isRunning({ state }: Pick<Container, 'state'>): boolean {
-  return state === 'running' || state === 'restarting';
-}
-
-/**
- * Containers of our Compose project. Compose finds a project by its name alone, and XingRin's is `docker`: so a container of
- * that name from another folder that still exists belongs to somebody else, and we refuse (6) to go near it.
- */
-export async function ownContainers(project: Project, projectName: string): Promise<Container[]> {
-  const containers = await projectContainers(projectName);
-  for (const { folder, name } of containers) {
-    if (folder === project.composeDirectory || folder === '' || !(await exists(folder))) continue;
-    fail(
-      'PRECONDITION',
-      {
-        en: `another Compose project called "${projectName}" lives in ${folder} (container ${name})`,
-        zh: `${folder} 中有另一个同名的 Compose 项目“${projectName}”(容器 ${name})`,
-      },
-      {
-        hint: {
-          en: 'give one of them a name of its own: COMPOSE_PROJECT_NAME=… in its .env',
-          zh: '请为其中一个单独命名:在其 .env 中设置 COMPOSE_PROJECT_NAME=…',
-        },
-      },
-    );
-  }
-  return containers;
-}
-
-/** The image that tasks run: set on purpose, or the worker image of the version (contract, section 2). */
-export function taskExecutorImage(project: Project, env: EnvFile): string | null {
-  const own = envValue(env, 'TASK_EXECUTOR_IMAGE');
-  return own !== undefined && own !== '' ? own : workerImage(project, env);
-}
-
-/** The worker image of the version in force. */
-export function workerImage(project: Project, env: EnvFile): string | null {
-  const tag = envValue(env, 'IMAGE_TAG');
-  const worker = project.config.images.find(({ name }) => name.endsWith('-worker'));
-  return tag === undefined || isUnsetImageTag(tag) || worker === undefined
-    ? null
-    : imageName(repositoryOf(project, env), worker.name, tag);
-}
-
-/** DOCKER_USER of the caller, then of docker/.env, then xingrin.yaml, then the default (contract, section 2). */
-export function repositoryOf(project: Project, env: EnvFile | null): string {
-  const called = process.env['DOCKER_USER'];
-  if (called !== undefined && called !== '') return parseRepository(called, 'DOCKER_USER');
-  const own = env === null ? undefined : envValue(env, 'DOCKER_USER');
-  if (own !== undefined && own !== '')
-    return parseRepository(own, { en: 'DOCKER_USER in docker/.env', zh: 'docker/.env 中的 DOCKER_USER' });
-  return project.config.repository ?? DEFAULT_REPOSITORY;
 }
 
 interface Rendered {
@@ -419,14 +310,4 @@ async function exampleAt(project: Project, commit: string | null): Promise<strin
 async function hasInitScript(project: Project, commit: string | null): Promise<boolean> {
   if (commit === null || project.git === null) return exists(initScriptOf(project));
   return (await project.git.fileAt(commit, `${project.config.compose.directory}/${INIT_SCRIPT}`)) !== null;
-}
-
-function profilesFor(env: EnvFile | null): string[] {
-  const host = env === null ? undefined : envValue(env, 'DB_HOST');
-  return host !== undefined && ['postgres', 'localhost', '127.0.0.1'].includes(host) ? ['local-db'] : [];
-}
-
-/** The keys of docker/.env, none of which the caller's environment may override. */
-export function keysOf(env: EnvFile | null): string[] {
-  return env === null ? [] : env.entries.map(({ key }) => key);
 }

@@ -6,7 +6,7 @@ import { readText } from '../effects/files.ts';
 import type { Fleet } from '../effects/fleet.ts';
 import { localConnection } from '../effects/local-host.ts';
 import type { Machine } from '../effects/machine.ts';
-import { taskExecutorImage } from './deployment.ts';
+import { taskExecutorImage } from './settings.ts';
 import { localWorkerName, readInventory } from './inventory.ts';
 import type { Project } from './project.ts';
 

@@ -10,7 +10,7 @@ import { fetchBranch, fetchTag } from '../effects/git-remote.ts';
 import { requireGit, withoutCredentials, type Git } from '../effects/git.ts';
 import { isUnreachable } from '../effects/registry-transport.ts';
 import type { Registry, RegistryImage, RegistryPlace } from '../effects/registry.ts';
-import { repositoryOf } from './deployment.ts';
+import { repositoryOf } from './settings.ts';
 import { REMOTE, type Project } from './project.ts';
 import { prefixOf, refuseWithoutRemote, requireBranch, versionAt } from './release.ts';
 

@@ -6,7 +6,7 @@ import { imageName } from '../domain/image.ts';
 import { lockPath, parseReleaseLock, type ReleaseLock } from '../domain/release-lock.ts';
 import { parseImageTag } from '../domain/version.ts';
 import { readText } from '../effects/files.ts';
-import { imageTagOf, repositoryOf, taskExecutorImage, workerImage } from './deployment.ts';
+import { imageTagOf, repositoryOf, taskExecutorImage, workerImage } from './settings.ts';
 import type { Project } from './project.ts';
 
 /** An image, and the digests of which it must have one; null for what is in no release lock. */

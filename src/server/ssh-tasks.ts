@@ -22,7 +22,7 @@ import { openFleet } from '../effects/fleet.ts';
 import type { HeldLock } from '../effects/file-lock.ts';
 import type { Log } from '../effects/log.ts';
 import type { Machine } from '../effects/machine.ts';
-import { composeProjectName } from '../observe/deployment.ts';
+import { composeProjectName } from '../observe/stack.ts';
 import type { Placing, Skipped } from '../observe/loads.ts';
 import { machinesFor, machinesOf, taskImage, type Machines } from '../observe/machines.ts';
 import type { Project } from '../observe/project.ts';
