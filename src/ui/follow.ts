@@ -6,7 +6,7 @@ import { UserError } from '../domain/errors.ts';
 import type { Terminal } from '../effects/terminal.ts';
 import { wavesOf, type Plan } from '../plan/plan.ts';
 import type { Palette } from './colors.ts';
-import { cut, printable } from './layout.ts';
+import { cut, printable, wrapped } from './layout.ts';
 
 /** Shows a plan being applied. `close` returns when the last word is on the screen. */
 export interface Display {
@@ -58,22 +58,30 @@ function liveDisplay(plan: Plan, terminal: Terminal, paint: Palette, back: Follo
   const output = new Map<number, (words: string) => void>();
   const notes = new Map<number, string>();
 
-  const taskOf = (step: number): ListrTask => ({
-    title: titleOf(plan, step, terminal),
+  // Where a line is to break is decided here: listr2 breaks Chinese anywhere, also within a name.
+  const screen = Math.min(terminal.columns, process.stdout.columns ?? terminal.columns);
+  const lines = (text: string, level: number): string => wrapped(text, screen - 2 * level - 4).join('\n');
+
+  const taskOf = (step: number, level: number): ListrTask => ({
+    title: lines(titleOf(plan, step, terminal), level),
     task: async (_context, task) => {
       output.set(step, (words) => (task.output = words));
       await ends[step]?.promise;
       const note = notes.get(step);
-      if (note !== undefined) task.title = `${titleOf(plan, step, terminal)}${paint.dim(note)}`;
+      if (note !== undefined) task.title = lines(`${titleOf(plan, step, terminal)}${paint.dim(note)}`, level);
     },
   });
   const tasks = wavesOf(plan).map((wave): ListrTask => {
     const [first = 0] = wave;
     const title = plan.steps[first]?.wave;
-    if (wave.length === 1 || title === undefined) return taskOf(first);
+    if (wave.length === 1 || title === undefined) return taskOf(first, 0);
     return {
       title: terminal.text(title),
-      task: (_context, task) => task.newListr(wave.map(taskOf), { concurrent: true, exitOnError: false }),
+      task: (_context, task) =>
+        task.newListr(
+          wave.map((step) => taskOf(step, 1)),
+          { concurrent: true, exitOnError: false },
+        ),
     };
   });
   const list = new Listr(tasks, {

@@ -48,11 +48,14 @@ export function indented(text: string, columns: number): string {
     .join('\n');
 }
 
+/** What a line can be broken between: blanks, words, Chinese characters. No line begins with what ends a clause. */
+const PIECES = /\s+|(?:[\u2E80-\u{3FFFF}]|[^\s\u2E80-\u{3FFFF}]+)[、。,;:?!)》」』”]*/gu;
+
 /** Breaks a text into lines of at most so many columns: between words, and between Chinese characters. */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const piece of text.match(/\s+|[\u2E80-\u{3FFFF}]|[^\s\u2E80-\u{3FFFF}]+/gu) ?? []) {
+  for (const piece of text.match(PIECES) ?? []) {
     if (line !== '' && stringWidth(line + piece.trimEnd()) > columns) {
       lines.push(line.trimEnd());
       line = '';
