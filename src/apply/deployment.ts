@@ -17,6 +17,7 @@ import { readText, writeFileAtomic } from '../effects/files.ts';
 import { initScriptOf } from '../observe/deployment.ts';
 import { composeProjectName, isRunning, openCompose } from '../observe/stack.ts';
 import { formatHistory, readHistory, type Deployment, type History } from '../observe/history.ts';
+import { formatLeftOut, readLeftOut } from '../observe/left-out.ts';
 import type { Project } from '../observe/project.ts';
 import { isUnsetImageTag } from '../plan/env.ts';
 import type { Json } from '../plan/plan.ts';
@@ -68,6 +69,7 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
     'hold-stack': holdExecutor(project),
     checkout: checkoutExecutor(project),
     'write-env': writeEnvExecutor(project, now),
+    'leave-out': leaveOutExecutor(project),
     certificate: executor<{ readonly folder: string; readonly [key: string]: Json }>({
       async apply({ folder }) {
         const host = await envValueOf(project, 'PUBLIC_HOST');
@@ -304,6 +306,20 @@ async function initializeData(project: Project, context: StepContext): Promise<v
     },
     { evidence },
   );
+}
+
+function leaveOutExecutor(project: Project) {
+  type Services = { readonly services: readonly string[]; readonly [key: string]: Json };
+  const write = ({ services }: Services): Promise<void> =>
+    writeFileAtomic(project.leftOutFile, formatLeftOut(services), { mode: 0o600 });
+  return executor<Services, Services>({
+    before: async () => ({ services: await readLeftOut(project) }),
+    async apply(params) {
+      await write(params);
+      return 'done';
+    },
+    undo: (_params, memo) => write(memo),
+  });
 }
 
 /** Writes the deployment into the history: the point of no return. Cut short, it is taken out again with the rest. */

@@ -4,6 +4,8 @@ import { shellCommand } from './shell-quote.ts';
 export const TASK_LABEL = 'xingrin.task';
 export const PROJECT_LABEL = 'xingrin.project';
 const MARK_LABEL = 'xingrin.mark';
+/** An image that Compose built would make the task a container of the stack, which goes when that goes. */
+const NOT_OF_COMPOSE = ['com.docker.compose.project=', 'com.docker.compose.service='];
 
 /** A program for a connection, with what it reads. */
 export interface TaskCall {
@@ -51,6 +53,7 @@ function runContainer({ id, mark, project, image, args }: TaskSpec, variables: r
     `${PROJECT_LABEL}=${project}`,
     '--label',
     `${MARK_LABEL}=${mark}`,
+    ...NOT_OF_COMPOSE.flatMap((label) => ['--label', label]),
     ...LOG,
     ...variables,
     '--',

@@ -69,7 +69,8 @@ export async function reportStatus(session: Session, project: Project): Promise<
   const { workers, source } = await observeFleet(project, keyRingOf(session, project), session.terminal.language);
   if (source === 'ssh' && workers.length > 0) session.warn(NO_SERVER);
   const status = await observeStatus(project, workers);
-  return { data: statusData(status, session), text: renderStatus(status, session.terminal.language, session.paint) };
+  const { columns, language } = session.terminal;
+  return { data: statusData(status, session), text: renderStatus(status, columns, language, session.paint) };
 }
 
 /** Said where the fallback was taken. */
@@ -80,11 +81,11 @@ export const NO_SERVER = {
 
 /** The `data` of `status`, as the contract has it. */
 function statusData(status: Status, { terminal }: Session): Report['data'] {
-  const { version, imageTag, development, consistent, services } = status;
+  const { version, imageTag, development, consistent, services, leftOut } = status;
   const workers = status.workers.map((worker) => {
     const { id, name, host, local, status: state, version: own, reason, lastSeen } = worker;
     const why = reason === null ? null : terminal.text(reason);
     return { id, name, host, local, status: state, version: own, reason: why, lastSeen };
   });
-  return { version, imageTag, development, consistent, services, workers };
+  return { version, imageTag, development, consistent, services, leftOut, workers };
 }

@@ -131,7 +131,9 @@ async function watch(session: Session, project: Project, report: Report): Promis
   );
   const { code, stderr } = await compose.exec(watchServices(compose.project), {
     signal: session.signal,
-    onLine: (line) => session.terminal.say(session.paint.dim(`  ${printable(line)}`)),
+    onLine: (line) => {
+      if (!session.signal.aborted) session.terminal.say(session.paint.dim(`  ${printable(line)}`));
+    },
   });
   if (session.signal.aborted) return { ...report, exitCode: 130 };
   return fail(

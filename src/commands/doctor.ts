@@ -104,11 +104,11 @@ function conclude(session: Session, checks: readonly Check[]): Report {
   const report: Report = { data: dataOf(checks, findings, session), text };
   if (findings.length === 0) return report;
   if (!globals.json) terminal.answer(text);
-  const codes = [...new Set(findings.map(({ code }) => code))].join(', ');
+  const count = findings.length;
   const onlyWorkers = findings.every(({ host }) => host !== MAIN_HOST);
   const error = new UserError(
     onlyWorkers ? 'PARTIAL' : 'UNWELL',
-    { en: `not all is well: ${codes}`, zh: `存在问题:${codes}` },
+    { en: `not all is well: ${count} ${count === 1 ? 'finding' : 'findings'}`, zh: `存在 ${count} 项问题` },
     findings.some(({ fix }) => fix !== undefined)
       ? { hint: { en: 'xingrin doctor --fix', zh: 'xingrin doctor --fix' } }
       : {},

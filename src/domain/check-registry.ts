@@ -65,6 +65,17 @@ export function checkTags(facts: readonly RegistryFacts[]): Look {
   };
 }
 
+/** What mends it, by the reference of each image that is not there: nothing that pulls it would help. */
+export function mendsOfMissing(facts: readonly RegistryFacts[]): Map<string, Text> {
+  return new Map(
+    facts.flatMap(({ registry, images }) =>
+      images
+        .filter(({ status }) => status === 404)
+        .flatMap((image) => complaintOf(image, registry).map(({ mend }): [string, Text] => [image.reference, mend])),
+    ),
+  );
+}
+
 /** @param needed how many pulls the next update takes on this machine */
 export function checkPulls(facts: readonly RegistryFacts[], needed: number): Look {
   const spent = facts.find(({ images }) => images.some(({ status }) => status === 429));

@@ -1,5 +1,5 @@
 import type { Complaint, Look } from './checkup.ts';
-import { splitReference } from './image.ts';
+import { apart, splitReference } from './image.ts';
 import { same, type Text } from './text.ts';
 
 /** A service of the stack: what it should run and what it does run. */
@@ -62,10 +62,24 @@ export function checkVersions(version: string | null, imageTag: string, deployed
   };
 }
 
-/** Compares what the services of the stack should run with what they do run. */
-export function checkServices(services: readonly ServiceFacts[], imageTag: string): Look {
+/**
+ * Compares what the services of the stack should run with what they do run.
+ *
+ * @param version what VERSION says; where that is not IMAGE_TAG, starting would not mend it
+ * @param leftOut services that were left out on purpose
+ */
+export function checkServices(
+  all: readonly ServiceFacts[],
+  { imageTag, version, leftOut }: { imageTag: string; version: string | null; leftOut: readonly string[] },
+): Look {
+  const services = all.filter(({ service, container }) => container !== null || !leftOut.includes(service));
   const running = services.filter(({ container }) => container?.state === 'running').length;
-  const fact = { en: `${running} of ${services.length} run`, zh: `${services.length} 个中有 ${running} 个在运行` };
+  const without = all.filter((each) => !services.includes(each)).map(({ service }) => service);
+  const fact = {
+    en: `${running} of ${services.length} run${without.length === 0 ? '' : `; left out: ${without.join(', ')}`}`,
+    zh: `${services.length} 个中有 ${running} 个在运行${without.length === 0 ? '' : `;已略去 ${without.join('、')}`}`,
+  };
+  const mend = version === null || version === imageTag ? 'xingrin start' : 'xingrin update';
   if (services.every(({ container }) => container === null)) {
     return {
       fact,
@@ -80,10 +94,14 @@ export function checkServices(services: readonly ServiceFacts[], imageTag: strin
       ],
     };
   }
-  return { fact, complaints: services.flatMap((each) => complaintOf(each, imageTag)) };
+  return { fact, complaints: services.flatMap((each) => complaintOf(each, imageTag, mend)) };
 }
 
-function complaintOf({ service, wanted, wantedId, container }: ServiceFacts, imageTag: string): Complaint[] {
+function complaintOf(
+  { service, wanted, wantedId, container }: ServiceFacts,
+  imageTag: string,
+  mend: string,
+): Complaint[] {
   if (container === null || container.state !== 'running') {
     const state = container?.state ?? null;
     return [
@@ -100,16 +118,17 @@ function complaintOf({ service, wanted, wantedId, container }: ServiceFacts, ima
     ];
   }
   if (wanted !== null && container.image !== wanted) {
+    const [runs, should] = apart(container.image, wanted);
     return [
       {
         code: 'SERVICE_VERSION',
         grave: true,
         seen: {
-          en: `${service} runs ${versionIn(container.image)}, not ${versionIn(wanted)}`,
-          zh: `${service} 运行的是 ${versionIn(container.image)},而不是 ${versionIn(wanted)}`,
+          en: `${service} runs ${runs}, not ${should}`,
+          zh: `${service} 运行的是 ${runs},而不是 ${should}`,
         },
         why: mixed(imageTag),
-        mend: same('xingrin start'),
+        mend: same(mend),
       },
     ];
   }
@@ -205,11 +224,6 @@ export function checkExecutor({ own, usual, imageTag, development }: ExecutorFac
 function matrixTag(image: string, usual: string): string | null {
   const [one, other] = [splitReference(image), splitReference(usual)];
   return one.registry === other.registry && one.path === other.path ? one.tag : null;
-}
-
-/** The image tag, which is what people compare, or the whole of it. */
-function versionIn(reference: string): string {
-  return /:(v\d[^/:@]*)$/.exec(reference)?.[1] ?? reference;
 }
 
 function mixed(imageTag: string): Text {

@@ -83,6 +83,20 @@ export function unchecked(place: Place, because: Text): Check {
   return { ...place, fact: because, complaints: [], mark: 'unknown' };
 }
 
+/**
+ * The same check without offering to pull what cannot be pulled.
+ *
+ * @param mends what helps instead, by the reference of each such image
+ */
+export function withoutVainPulls(check: Check, mends: ReadonlyMap<string, Text>): Check {
+  const complaints = check.complaints.map((complaint): Complaint => {
+    const { fix, ...rest } = complaint;
+    const mend = fix?.kind === 'fetch-image' ? mends.get(fix.reference) : undefined;
+    return mend === undefined ? complaint : { ...rest, mend };
+  });
+  return { ...check, complaints };
+}
+
 /** The grave ones first, otherwise in the order of the checks. */
 export function findingsOf(checks: readonly Check[]): Finding[] {
   const all = checks.flatMap(({ name, host, complaints }) =>

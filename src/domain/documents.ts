@@ -36,6 +36,7 @@ const status = {
   development: z.boolean(),
   consistent: z.boolean(),
   services: z.array(service),
+  leftOut: strings.describe('services that --no-frontend left out'),
   workers: z.array(worker),
 };
 

@@ -46,6 +46,12 @@ export function imageName(repository: string, image: string, tag: string): strin
   return `${repository}/${image}:${tag}`;
 }
 
+/** Two references, each by what tells it from the other: their image tags where the rest is the same. */
+export function apart(one: string, other: string): [string, string] {
+  const name = (reference: string): string => reference.replace(/:[^/:@]*$/, '');
+  return name(one) === name(other) && tagOf(one) !== tagOf(other) ? [tagOf(one), tagOf(other)] : [one, other];
+}
+
 /**
  * Reads what stands before `/xingrin-server`: a Docker Hub user, or a registry with a path. Throws BAD_INPUT (exit 2) that
  * names `field` and the rule.

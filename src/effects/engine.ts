@@ -89,23 +89,27 @@ export async function projectContainers(projectName: string): Promise<Container[
   if (ids.length === 0) return [];
   const inspected = await docker(['container', 'inspect', ...ids]);
   // A container that went away in between makes the code 1; the others are still told.
-  return containerSchema
-    .parse(JSON.parse(inspected.stdout))
-    .filter((container) => container.Config.Labels?.['com.docker.compose.oneoff']?.toLowerCase() !== 'true')
-    .map((container) => ({
-      id: container.Id,
-      name: container.Name.replace(/^\//, ''),
-      service: container.Config.Labels?.['com.docker.compose.service'] ?? '',
-      folder: container.Config.Labels?.['com.docker.compose.project.working_dir'] ?? '',
-      configHash: container.Config.Labels?.['com.docker.compose.config-hash'] ?? '',
-      image: container.Config.Image,
-      imageId: container.Image,
-      state: container.State.Status,
-      health: container.State.Health?.Status ?? null,
-      restarts: container.RestartCount,
-      exitCode: container.State.ExitCode,
-      startedAt: container.State.StartedAt,
-    }));
+  return (
+    containerSchema
+      .parse(JSON.parse(inspected.stdout))
+      .filter(({ Config: { Labels: labels } }) => labels?.['com.docker.compose.oneoff']?.toLowerCase() !== 'true')
+      // Images that Compose built pass its labels on to whatever is run from them; this one only its own containers have.
+      .filter(({ Config: { Labels: labels } }) => labels?.['com.docker.compose.config-hash'] !== undefined)
+      .map((container) => ({
+        id: container.Id,
+        name: container.Name.replace(/^\//, ''),
+        service: container.Config.Labels?.['com.docker.compose.service'] ?? '',
+        folder: container.Config.Labels?.['com.docker.compose.project.working_dir'] ?? '',
+        configHash: container.Config.Labels?.['com.docker.compose.config-hash'] ?? '',
+        image: container.Config.Image,
+        imageId: container.Image,
+        state: container.State.Status,
+        health: container.State.Health?.Status ?? null,
+        restarts: container.RestartCount,
+        exitCode: container.State.ExitCode,
+        startedAt: container.State.StartedAt,
+      }))
+  );
 }
 
 /** The last lines a container wrote, both streams in their order as far as the engine keeps it. */

@@ -17,6 +17,7 @@ import type { Wish } from './checkup-hosts.ts';
 import { imageTagOf, repositoryOf, taskExecutorImage } from './settings.ts';
 import { openCompose, ownContainers } from './stack.ts';
 import { readHistory } from './history.ts';
+import { readLeftOut } from './left-out.ts';
 import { readVersion, REMOTE, type Project } from './project.ts';
 
 /** The stack as it is written and as it runs. */
@@ -91,9 +92,14 @@ export async function servicesLook(
 ): Promise<{ look: Look | Unknown; value: Stack | null }> {
   if (wish === null) return { look: { unknown: NOT_INSTALLED }, value: null };
   const model = await (await openCompose(project)).model();
-  const containers = await ownContainers(project, model.name);
+  const [containers, version, leftOut] = await Promise.all([
+    ownContainers(project, model.name),
+    readVersion(project),
+    readLeftOut(project),
+  ]);
+  const { imageTag } = wish;
   return {
-    look: checkServices(await serviceFacts(model, containers), wish.imageTag),
+    look: checkServices(await serviceFacts(model, containers), { imageTag, version, leftOut }),
     value: { model, containers },
   };
 }

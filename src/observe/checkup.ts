@@ -1,7 +1,7 @@
 import { checkClock, type HostFacts } from '../domain/check-host.ts';
 import { checkOperations, type OperationFacts } from '../domain/check-project.ts';
-import { checkPulls, checkRegistry, checkTags } from '../domain/check-registry.ts';
-import type { Check, Look, Place } from '../domain/checkup.ts';
+import { checkPulls, checkRegistry, checkTags, mendsOfMissing } from '../domain/check-registry.ts';
+import { withoutVainPulls, type Check, type Look, type Place } from '../domain/checkup.ts';
 import type { Text } from '../domain/text.ts';
 import { onEach } from '../effects/fleet.ts';
 import { MAIN_HOST } from '../plan/plan.ts';
@@ -51,7 +51,8 @@ export async function observeCheckup(project: Project, hosts: EveryHost, options
       }),
     ),
   ]);
-  return all.flat();
+  const mends = mendsOfMissing((await registries.catch(() => [])).filter(({ silence }) => silence === null));
+  return all.flat().map((check) => withoutVainPulls(check, mends));
 }
 
 async function checkProject(

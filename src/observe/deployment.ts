@@ -27,6 +27,7 @@ import {
   type Staged,
 } from './development.ts';
 import type { Project } from './project.ts';
+import { readLeftOut } from './left-out.ts';
 import { keysOf, imageTagOf, repositoryOf, taskExecutorImage } from './settings.ts';
 import { composeProject, isDevelopment, isRunning, ownContainers, plainProject } from './stack.ts';
 import type { Checkout, Target } from './target.ts';
@@ -65,6 +66,8 @@ export interface DeploymentFacts {
   readonly deploys: boolean;
   /** The target has a script that brings the data up to date. */
   readonly initializes: boolean;
+  /** What shall be left out from now on; null where that stays. */
+  readonly leavesOut: readonly string[] | null;
   /** What development mode builds; null for production. */
   readonly builds: Builds | null;
   readonly development: boolean;
@@ -136,7 +139,13 @@ export async function observeDeployment(
     ownContainers(project, after.model.name),
     localImages(images.map(({ reference }) => reference)),
   ]);
-  const waves = partOf(after.model, containers, before?.model ?? null, options);
+  const wasLeftOut = await readLeftOut(project);
+  const leftOut = options.frontend ? (options.all ? [] : wasLeftOut) : [...frontend].toSorted();
+  const waves = partOf(after.model, containers, before?.model ?? null, {
+    all: options.all,
+    without: frontend,
+    leftOut,
+  });
   const changed = changedServices(before?.model ?? null, after.model);
   const outdated = waves
     .flat()
@@ -161,6 +170,7 @@ export async function observeDeployment(
     certificateFolder: certificate,
     deploys: options.deploys,
     initializes: await hasInitScript(project, moved),
+    leavesOut: leftOut.join() === wasLeftOut.join() ? null : leftOut,
     builds: building,
     development,
     inDevelopment,
@@ -246,13 +256,14 @@ function partOf(
   model: ComposeModel,
   containers: readonly Container[],
   before: ComposeModel | null,
-  options: DeploymentOptions,
+  options: { readonly all: boolean; readonly without: ReadonlySet<string>; readonly leftOut: readonly string[] },
 ): string[][] {
-  const without = options.frontend ? new Set<string>() : withDependents(model, 'frontend');
   const running = new Set(containers.map(({ service }) => service));
   const wanted = Object.keys(model.services).filter((service) => {
-    if (without.has(service)) return false;
-    if (options.all || running.size === 0 || running.has(service)) return true;
+    if (options.without.has(service)) return false;
+    if (running.has(service)) return true;
+    if (options.leftOut.includes(service)) return false;
+    if (options.all || running.size === 0) return true;
     return before !== null && before.services[service] === undefined;
   });
   return switchWaves(model, wanted);

@@ -18,6 +18,8 @@ export interface Project {
   readonly journal: string;
   readonly backups: string;
   readonly historyFile: string;
+  /** Services that were left out on purpose. */
+  readonly leftOutFile: string;
   /** The declared workers. */
   readonly inventoryFile: string;
   /** Key pairs of the project's own; the way to workers. */
@@ -57,6 +59,7 @@ export async function openProject(
     journal: join(state, 'journal'),
     backups: join(state, 'backups'),
     historyFile: join(state, 'history.json'),
+    leftOutFile: join(state, 'left-out.json'),
     inventoryFile: join(state, 'inventory.yaml'),
     keys: join(state, 'keys'),
   };

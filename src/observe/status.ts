@@ -1,5 +1,6 @@
 import { envValue, parseEnvFile, type EnvFile } from '../domain/env-file.ts';
 import type { ComposeModel } from '../domain/compose-model.ts';
+import { apart } from '../domain/image.ts';
 import type { Text } from '../domain/text.ts';
 import { Compose, localImages } from '../effects/engine.ts';
 import { readText } from '../effects/files.ts';
@@ -7,6 +8,7 @@ import { imageTagOf, keysOf } from './settings.ts';
 import { composeProject, isDevelopment, ownContainers } from './stack.ts';
 import { withoutWorker } from './development.ts';
 import { readHistory } from './history.ts';
+import { readLeftOut } from './left-out.ts';
 import { readVersion, type Project } from './project.ts';
 import type { ObservedWorker } from './heard-workers.ts';
 
@@ -30,6 +32,8 @@ export interface Status {
   readonly development: boolean;
   readonly consistent: boolean;
   readonly services: readonly ServiceStatus[];
+  /** Services that have no container because `--no-frontend` left them out. */
+  readonly leftOut: readonly string[];
   readonly workers: readonly ObservedWorker[];
   /** Each reason why it is not consistent. */
   readonly differences: readonly Text[];
@@ -63,7 +67,11 @@ export async function observeStatus(project: Project, workers: readonly Observed
   const compose = new Compose(await composeProject(project, env), keysOf(env));
   const [development, whole] = await Promise.all([isDevelopment(project, env), compose.model()]);
   const model = development ? withoutWorker(whole) : whole;
-  const [containers, history] = await Promise.all([ownContainers(project, model.name), readHistory(project)]);
+  const [containers, history, wasLeftOut] = await Promise.all([
+    ownContainers(project, model.name),
+    readHistory(project),
+    readLeftOut(project),
+  ]);
   const references = [...new Set(containers.map(({ image }) => image))];
   const local = await localImages(references);
   const present = new Set(containers.map(({ service }) => service));
@@ -75,6 +83,10 @@ export async function observeStatus(project: Project, workers: readonly Observed
       return own.map(({ image, imageId, state, health }) => ({ service, image, imageId, state, health }));
     });
 
+  const leftOut = wasLeftOut.filter(
+    (service) => present.size > 0 && model.services[service] !== undefined && !present.has(service),
+  );
+
   const differences: Text[] = [];
   if (version !== null && imageTag !== version) {
     differences.push({
@@ -85,7 +97,8 @@ export async function observeStatus(project: Project, workers: readonly Observed
   for (const { service, image, imageId, state, health } of services) {
     if (state === 'absent') {
       // Somebody who runs nothing, or left a service out, chose so; a missing part of a running stack is told.
-      if (present.size > 0) differences.push({ en: `${service} does not run`, zh: `${service} 未运行` });
+      if (present.size > 0 && !leftOut.includes(service))
+        differences.push({ en: `${service} does not run`, zh: `${service} 未运行` });
       continue;
     }
     if (state !== 'running') differences.push({ en: `${service} is ${state}`, zh: `${service} 状态为 ${state}` });
@@ -94,12 +107,13 @@ export async function observeStatus(project: Project, workers: readonly Observed
     const wanted = model.services[service]?.image;
     // A development file may leave the name of what it builds to Compose.
     if (wanted === undefined && development) continue;
-    if (image !== wanted)
+    if (image !== wanted) {
+      const [runs, should] = wanted === undefined || image === null ? [image, wanted] : apart(image, wanted);
       differences.push({
-        en: `${service} runs ${image}, not ${wanted}`,
-        zh: `${service} 运行的是 ${image},而不是 ${wanted}`,
+        en: `${service} runs ${runs}, not ${should}`,
+        zh: `${service} 运行的是 ${runs},而不是 ${should}`,
       });
-    else if (image !== null && local.get(image) !== undefined && local.get(image)?.id !== imageId) {
+    } else if (image !== null && local.get(image) !== undefined && local.get(image)?.id !== imageId) {
       differences.push({
         en: `${service} runs an image that ${image} does not mean any more`,
         zh: `${service} 运行的镜像已不是 ${image} 当前所指`,
@@ -121,6 +135,7 @@ export async function observeStatus(project: Project, workers: readonly Observed
     development,
     consistent: differences.length === 0,
     services,
+    leftOut,
     workers,
     differences,
     next: differences.length === 0 ? null : nextStep(version, imageTag, present.size, history.length),
@@ -130,7 +145,7 @@ export async function observeStatus(project: Project, workers: readonly Observed
 
 function notInstalled(version: string | null, workers: readonly ObservedWorker[], difference: Text): Status {
   const next = { en: 'xingrin install', zh: 'xingrin install' };
-  const nothing = { imageTag: null, development: false, consistent: false, services: [], address: null };
+  const nothing = { imageTag: null, development: false, consistent: false, services: [], leftOut: [], address: null };
   return { ...nothing, version, workers, differences: [difference], next };
 }
 

@@ -30,6 +30,7 @@ export function planDeployment(command: string, facts: DeploymentFacts): Plan {
     plan.push(facts.envExists ? steps.writeEnv(wish, env.added, env.executor) : steps.createEnv(wish));
   }
   if (facts.certificateFolder !== null) plan.push(steps.makeCertificate(facts.certificateFolder));
+  if (facts.leavesOut !== null) plan.push(steps.leaveOut(facts.leavesOut));
   if (facts.strays.length > 0) plan.push(steps.removeServices(facts.projectName, facts.strays));
   for (const wave of waves) {
     const switched = wave.filter((service) => outdated.includes(service));

@@ -93,6 +93,16 @@ export function removeServices(projectName: string, services: readonly string[])
   return step('remove-services', title, { projectName, services });
 }
 
+/** What `status` and `doctor` do not miss from now on, and no update brings. */
+export function leaveOut(services: readonly string[]): Step {
+  const title =
+    services.length === 0
+      ? { en: 'leave nothing out any more', zh: '不再略去任何服务' }
+      : { en: `leave out ${services.join(', ')}`, zh: `略去 ${services.join('、')}` };
+  const undone = { en: 'what is left out is as before', zh: '略去的服务已恢复原状' };
+  return step('leave-out', title, { services }, { undone });
+}
+
 export function makeCertificate(folder: string): Step {
   return step('certificate', { en: 'make a TLS certificate', zh: '生成 TLS 证书' }, { folder });
 }

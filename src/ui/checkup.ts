@@ -28,6 +28,15 @@ const LONGEST_LINE = 100;
 /** So many ways to mend the same on several hosts are shown. */
 const SHOWN = 3;
 
+/** The same finding on one or more hosts. */
+interface Shared {
+  readonly finding: Finding;
+  readonly hosts: string;
+  readonly mends: readonly string[];
+}
+/** Findings that matter for the same reason and are mended in the same way. */
+type Block = readonly [Shared, ...Shared[]];
+
 /** Everything that was looked at, at a glance; then each finding, why it matters, and what to type. */
 export function renderCheckup(
   checks: readonly Check[],
@@ -38,7 +47,7 @@ export function renderCheckup(
 ): string {
   const width = Math.min(columns, LONGEST_LINE);
   const blocks = [renderWhole(checks, language, paint), renderHosts(checks, language, paint)];
-  for (const group of grouped(findings)) blocks.push(renderFinding(group, width, language, paint));
+  for (const block of blocksOf(findings, language)) blocks.push(renderFinding(block, width, language, paint));
   blocks.push(verdict(findings, language, paint));
   return blocks.join('\n\n');
 }
@@ -71,37 +80,56 @@ function renderHosts(checks: readonly Check[], language: Language, paint: Palett
   return table([head.map(paint.dim), ...rows]);
 }
 
-function renderFinding(group: readonly Finding[], width: number, language: Language, paint: Palette): string {
-  const [first] = group;
-  if (first === undefined) return '';
-  const hosts = [...new Set(group.map(({ host }) => host))].map(printable).join(', ');
-  const mends = [...new Set(group.map(({ mend }) => mend[language]))];
-  const shown = mends.length > SHOWN ? [...mends.slice(0, SHOWN), '…'] : mends;
+/** What was seen, where: one line each; then why it matters and what mends it, once. */
+function renderFinding(block: Block, width: number, language: Language, paint: Palette): string {
   const margin = 2;
-  const [why, mend] = language === 'zh' ? ['影响', '处理'] : ['why ', 'mend'];
   const room = width - margin - 6;
-  const body = (title: string, lines: readonly string[]): string =>
-    table(lines.map((line, index) => [index === 0 ? title : '    ', line]));
-  const head = wrapped(printable(`${hosts}: ${first.seen[language]}`), width - margin);
+  const [why, mend] = language === 'zh' ? ['影响', '处理'] : ['why ', 'mend'];
+  const body = (title: string, lines: readonly string[], show: (line: string) => string): string =>
+    indented(table(lines.map((line, index) => [index === 0 ? paint.dim(title) : '    ', show(line)])), margin);
+  const [first] = block;
+  const { finding, mends } = first;
+  const shown = mends.length > SHOWN ? [...mends.slice(0, SHOWN), '…'] : mends;
   return [
-    `${sign(first.grave ? 'bad' : 'caution', paint)} ${head.map((line, index) => (index === 0 ? paint.strong(line) : `  ${paint.strong(line)}`)).join('\n')}`,
-    indented(body(paint.dim(why), wrapped(printable(first.why[language]), room)), margin),
-    indented(
-      body(
-        paint.dim(mend),
-        shown.map((line) => paint.command(printable(line))),
-      ),
-      margin,
+    ...block.map(({ hosts, finding: { seen } }, index) => {
+      const text = `${index === 0 ? `${hosts}: ` : ''}${printable(seen[language])}`;
+      const head = indented(
+        wrapped(text, width - margin)
+          .map(paint.strong)
+          .join('\n'),
+        margin,
+      );
+      return index === 0 ? `${sign(finding.grave ? 'bad' : 'caution', paint)} ${head.slice(margin)}` : head;
+    }),
+    body(why, wrapped(printable(finding.why[language]), room), (line) => line),
+    body(
+      mend,
+      shown.flatMap((line) => wrapped(printable(line), room)),
+      paint.command,
     ),
   ].join('\n');
 }
 
-/** The same on several hosts is said once. */
-function grouped(findings: readonly Finding[]): Finding[][] {
-  const groups = new Map<string, Finding[]>();
-  for (const finding of findings) {
-    const key = `${finding.code}\n${finding.seen.en}`;
-    groups.set(key, [...(groups.get(key) ?? []), finding]);
+/** The same on several hosts is said once, and of what is alike on the same hosts the reason and the mend are. */
+function blocksOf(findings: readonly Finding[], language: Language): Block[] {
+  const blocks = new Map<string, Block>();
+  for (const group of groupedBy(findings, ({ code, seen }) => `${code}\n${seen.en}`)) {
+    const [finding] = group;
+    const hosts = [...new Set(group.map(({ host }) => host))].map(printable).join(', ');
+    const mends = [...new Set(group.map(({ mend }) => mend[language]))];
+    const shared: Shared = { finding, hosts, mends };
+    const key = [finding.code, finding.grave, hosts, finding.why.en, ...mends].join('\n');
+    const block = blocks.get(key);
+    blocks.set(key, block === undefined ? [shared] : [...block, shared]);
+  }
+  return [...blocks.values()];
+}
+
+function groupedBy<T>(all: readonly T[], key: (each: T) => string): (readonly [T, ...T[]])[] {
+  const groups = new Map<string, readonly [T, ...T[]]>();
+  for (const each of all) {
+    const group = groups.get(key(each));
+    groups.set(key(each), group === undefined ? [each] : [...group, each]);
   }
   return [...groups.values()];
 }

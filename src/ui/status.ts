@@ -1,10 +1,10 @@
 import type { Language } from '../domain/text.ts';
 import type { Status } from '../observe/status.ts';
 import type { Palette } from './colors.ts';
-import { printable, table } from './layout.ts';
+import { printable, table, wrapped } from './layout.ts';
 
 /** The stack at a glance: the two versions, every service, what differs, what to type next. */
-export function renderStatus(status: Status, language: Language, paint: Palette): string {
+export function renderStatus(status: Status, columns: number, language: Language, paint: Palette): string {
   const zh = language === 'zh';
   const none = paint.dim(zh ? '无' : 'none');
   const verdict = status.consistent
@@ -22,10 +22,11 @@ export function renderStatus(status: Status, language: Language, paint: Palette)
   const blocks = [table(head)];
   if (status.services.length > 0) {
     const title = zh ? ['服务', '镜像', '状态', '健康'] : ['SERVICE', 'IMAGE', 'STATE', 'HEALTH'];
+    const isLeftOut = (service: string): boolean => status.leftOut.includes(service);
     const rows = status.services.map(({ service, image, state, health }) => [
       printable(service),
       printable(image ?? '-'),
-      state === 'running' ? state : paint.bad(state),
+      state === 'running' ? state : isLeftOut(service) ? paint.dim(zh ? '已略去' : 'left out') : paint.bad(state),
       health === null ? '-' : health === 'healthy' ? paint.good(health) : paint.bad(health),
     ]);
     blocks.push(table([title.map(paint.dim), ...rows]));
@@ -46,7 +47,10 @@ export function renderStatus(status: Status, language: Language, paint: Palette)
   }
   if (status.differences.length > 0) {
     blocks.push(
-      status.differences.map((difference) => `${paint.caution('•')} ${printable(difference[language])}`).join('\n'),
+      status.differences
+        .map((difference) => wrapped(printable(difference[language]), columns - 2).join('\n  '))
+        .map((lines) => `${paint.caution('•')} ${lines}`)
+        .join('\n'),
     );
   }
   if (status.next !== null) blocks.push(`${paint.command(zh ? '建议' : 'next')}  ${status.next[language]}`);

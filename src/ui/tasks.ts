@@ -39,16 +39,15 @@ const SHORTEST_COMMAND = 8;
 export function renderTasks(tasks: readonly Task[], language: Language, paint: Palette, columns: number): string {
   const zh = language === 'zh';
   const head = zh
-    ? ['任务', 'WORKER', '状态', '退出码', '开始于', '版本', '命令']
-    : ['TASK', 'WORKER', 'STATE', 'CODE', 'SINCE', 'VERSION', 'COMMAND'];
+    ? ['任务', 'WORKER', '状态', '开始于', '版本', '命令']
+    : ['TASK', 'WORKER', 'STATE', 'SINCE', 'VERSION', 'COMMAND'];
   const rows = tasks.map(({ id, worker, state, end, since, image, args }) => {
-    const words = STATES[state][language];
+    const words = `${STATES[state][language]}${end === null ? '' : ` ${end.code}`}`;
     const bad = state === 'failed' || (end !== null && end.code !== 0);
     return [
       id,
       printable(worker.name),
       bad ? paint.bad(words) : state === 'running' ? paint.good(words) : words,
-      end === null ? '-' : String(end.code),
       since.replace('T', ' ').slice('2026-'.length, '2026-11-27 10:35'.length),
       printable(tagOf(image)),
       printable(args.join(' ').replaceAll(/\s+/g, ' ')),

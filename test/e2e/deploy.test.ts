@@ -207,11 +207,19 @@ describe('from a checkout to a running stack, forward and back', () => {
     await server.ok(['install', '--yes', '--no-frontend']);
     expect(Object.keys(await server.services()).toSorted()).toEqual(['agent', 'nginx', 'server']);
     expect(await settings()).toEqual(before);
-    // Somebody left the frontend out on purpose: an update does not bring it.
-    await server.ok(['update', '--yes']);
+    // Somebody left the frontend out on purpose: nobody misses it, and an update does not bring it.
+    const { data: updated } = await server.ok(['update', '--yes']);
+    expect(updated).toMatchObject({ consistent: true, leftOut: ['frontend'] });
     expect(Object.keys(await server.services()).toSorted()).toEqual(['agent', 'nginx', 'server']);
     expect(await frontDoor()).toMatchObject({ version: 'v1.1.0' });
-    await server.ok(['start', '--yes']);
+    const { data: doctor } = await server.json(['doctor']);
+    expect(JSON.stringify(doctor)).toContain('3 of 3 run; left out: frontend');
+    // Also where nothing runs: whoever updates has not asked for it.
+    await server.ok(['uninstall', '--yes']);
+    await server.ok(['update', '--yes']);
+    expect(Object.keys(await server.services()).toSorted()).toEqual(['agent', 'nginx', 'server']);
+    const started = await server.ok(['start', '--yes']);
+    expect(started.data).toMatchObject({ consistent: true, leftOut: [] });
     await runningVersion('v1.1.0');
   });
 

@@ -141,9 +141,12 @@ describe('development mode, in and out', () => {
     const { data } = await server.ok(['start', '--dev', '--no-frontend', '--yes']);
     expect(data.steps?.map(({ kind }) => kind)).not.toContain('build-images');
     await inDevelopment('v1.2.0', ['one']);
+    expect(data).toMatchObject({ consistent: true, leftOut: ['frontend'] });
     await server.ok(['stop', '--yes']);
     await server.ok(['restart', '--no-frontend', '--yes']);
     await inDevelopment('v1.2.0', ['one']);
+    await server.ok(['start', '--dev', '--yes']);
+    await inDevelopment('v1.2.0');
   });
 
   test('update leaves it; update --dev brings the files of the release and builds them', async () => {
@@ -251,6 +254,15 @@ describe('development mode, in and out', () => {
     await inProduction('v1.3.0');
     await server.ok(['dev', 'up', '--yes']);
     await inDevelopment('v1.3.0');
+    // Compose built what this task runs; it is no part of the stack for that.
+    await server.ok(['task', 'run', '--detach', '--id', 'long', '--', 'sleep', '600']);
+    const stopping = await server.ok(['stop', '--dry-run']);
+    expect(stopping.data.steps?.map(({ title }) => title)).toContain('stop frontend, one');
+    await server.ok(['dev', 'down', '--yes']);
+    const { tasks } = (await server.ok(['task', 'list'])).data;
+    expect(tasks).toContainEqual(expect.objectContaining({ id: 'long', state: 'running' }));
+    await server.ok(['task', 'stop', 'long']);
+    await rig.must(['docker', 'rm', '--force', 'xingrin-task-long']);
     await server.ok(['start', '--yes']);
 
     const before = await server.snapshot();

@@ -5,10 +5,13 @@ import { ENTRY, type Rig } from '../e2e/rig.ts';
 
 /** A real terminal of 80 columns with a shell in it, at which somebody types. */
 export interface Screen {
-  /** Types a command and waits for its end; `answers` are typed one after the other when it asks. */
-  type(command: string, answers?: readonly string[]): Promise<Said>;
+  /** Types a command and waits for its end; `answers` are given one after the other, each when its time has come. */
+  type(command: string, answers?: readonly Answer[]): Promise<Said>;
   close(): Promise<void>;
 }
+
+/** What is typed when the command asks, or a key that is pressed once the screen shows something. */
+export type Answer = string | { readonly once: RegExp; readonly press: string };
 
 export interface Said {
   readonly exitCode: number;
@@ -51,11 +54,15 @@ export async function openScreen(rig: Rig, cwd: string, env: Readonly<Record<str
       let text = '';
       await until(`the end of ${command}`, async () => {
         text = await screen();
-        const asked = text.match(/\([yY]\/[nN]\)|\(Y\/n\)/g)?.length ?? 0;
-        if (left.length > 0 && asked > seen) {
+        const asked = text.match(/\([yY]\/[nN]\)/g)?.length ?? 0;
+        const [next] = left;
+        if (typeof next === 'string' && asked > seen) {
           seen = asked;
-          await tmux('send-keys', '-l', left[0] ?? '');
+          await tmux('send-keys', '-l', next);
           await tmux('send-keys', 'Enter');
+          left = left.slice(1);
+        } else if (typeof next === 'object' && next.once.test(text)) {
+          await tmux('send-keys', next.press);
           left = left.slice(1);
         }
         return new RegExp(`^\\[\\d+\\] ${end}$`, 'm').test(text);

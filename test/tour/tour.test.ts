@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openHost, type Host } from '../e2e/hosts.ts';
 import { makeProduct, type Product } from '../e2e/product.ts';
 import { openRig, type Rig } from '../e2e/rig.ts';
-import { openScreen } from './tmux.ts';
+import { openScreen, type Answer } from './tmux.ts';
 
 let rig: Rig;
 let product: Product;
@@ -18,13 +18,14 @@ beforeAll(async () => {
 afterAll(() => rig?.close());
 
 /** Typed, its exit code, and what is answered. */
-type Typed = readonly [command: string, exitCode: number, ...answers: string[]];
+type Typed = readonly [command: string, exitCode: number, ...answers: Answer[]];
 
 const ADD = (): string => `xingrin worker add ${w1.destination} --identity ${w1.identity} --name eu-1`;
 const SOURCE = (version: string): readonly Typed[] => [
-  ['xingrin init ../shop', 0],
+  [`xingrin init ../shop-${version}`, 0],
   ['xingrin release 1.2', 2],
   ['xingrin release minor --dry-run', 0],
+  ['xingrin release dev --dry-run', 0],
   [`xingrin release ${version}`, 0, 'y'],
   [`xingrin publish ${version}`, 0, 'y'],
   [`xingrin publish ${version}`, 0],
@@ -69,6 +70,13 @@ const SERVER = (version: string): readonly Typed[] => [
   ['xingrin status', 0],
   ['xingrin start', 0, 'y'],
   ['xingrin logs --tail 3', 0],
+  ['sed -i s/^IMAGE_TAG=.*/IMAGE_TAG=v1.7.0/ docker/.env', 0],
+  ['xingrin status', 0],
+  ['xingrin doctor', 1],
+  ['sed -i s/^IMAGE_TAG=.*/IMAGE_TAG=v1.0.0/ docker/.env', 0],
+  ['chmod 644 docker/.env', 0],
+  ['xingrin doctor', 1],
+  ['xingrin doctor --fix', 0, 'y'],
   ['xingrin dev --dry-run', 0],
   ['xingrin dev', 0, 'y'],
   ['xingrin status', 0],
@@ -80,6 +88,18 @@ const SERVER = (version: string): readonly Typed[] => [
   ['xingrin worker remove eu-1', 0, 'y'],
   ['xingrin prune', 0, 'y'],
   ['xingrin uninstall', 0, 'y'],
+  ['xingrin install --dev --no-frontend', 0, 'y'],
+  ['xingrin task run -- echo hello', 0],
+  ['xingrin dev build', 0, 'y'],
+  ['xingrin start --dev', 0, 'y'],
+  ['xingrin update --dev', 0, 'y'],
+  ['xingrin dev up --watch', 130, 'y', { once: /Ctrl-C[^]*watch enabled/i, press: 'C-c' }],
+  ['xingrin dev down', 0, 'y'],
+  ['PORT=18888 ADMIN_TOKEN=admin xingrin server', 0, { once: /"serving"/, press: 'C-c' }],
+  ['xingrin demo', 0, 'y'],
+  ['xingrin --version', 0],
+  ['xingrin worker --help', 0],
+  ['xingrin task --help', 0],
 ];
 
 test.each([
@@ -98,8 +118,8 @@ test.each([
       const said = await screen.type(command, answers);
       recorded.push(...said.lines, `[${said.exitCode}]`, '');
       if (said.exitCode !== exitCode) wrong.push(`${command}: ${said.exitCode}, not ${exitCode}`);
-      // What services write is theirs.
-      if (command.startsWith('xingrin logs')) continue;
+      // What services write is theirs, and a log is for programs as well.
+      if (/xingrin (?:logs|server)/.test(command)) continue;
       for (const line of said.lines.slice(1)) if (stringWidth(line) > 80) wrong.push(`${command}: too wide: ${line}`);
     }
     await screen.close();

@@ -9,9 +9,15 @@ import {
 } from '../../../src/domain/check-host.ts';
 import { checkMirrors, checkProbes } from '../../../src/domain/check-reach.ts';
 import { checkCertificate, checkGit, checkOperations, checkSettings } from '../../../src/domain/check-project.ts';
-import { checkPulls, checkRegistry, checkTags, type RegistryFacts } from '../../../src/domain/check-registry.ts';
+import {
+  checkPulls,
+  checkRegistry,
+  checkTags,
+  mendsOfMissing,
+  type RegistryFacts,
+} from '../../../src/domain/check-registry.ts';
 import { checkExecutor, checkServices, checkVersions } from '../../../src/domain/check-versions.ts';
-import { checked, findingsOf, unchecked, type Look } from '../../../src/domain/checkup.ts';
+import { checked, findingsOf, unchecked, withoutVainPulls, type Look } from '../../../src/domain/checkup.ts';
 import { same } from '../../../src/domain/text.ts';
 
 const codes = ({ complaints }: Look): string[] => complaints.map(({ code }) => code);
@@ -104,6 +110,21 @@ describe('why an image cannot be pulled', () => {
   });
 });
 
+test('nobody is told to pull what is not there', () => {
+  const place = { name: 'image', host: 'w1', whole: false } as const;
+  const check = checked(
+    place,
+    checkImage({ ...HOST, images: { [WORKER]: null } }, { reference: WORKER, locked: [DIGEST] }),
+  );
+  expect(check.complaints[0]?.fix?.kind).toBe('fetch-image');
+  expect(withoutVainPulls(check, mendsOfMissing([answer(200)]))).toEqual(check);
+  expect(withoutVainPulls(check, mendsOfMissing([answer(404, { repository: true })])).complaints).toEqual([
+    expect.objectContaining({ code: 'WORKER_IMAGE_MISSING', mend: checkTags([answer(404)]).complaints[0]?.mend }),
+  ]);
+  const [vain] = withoutVainPulls(check, mendsOfMissing([answer(404)])).complaints;
+  expect(vain?.fix).toBeUndefined();
+});
+
 describe('why tasks fail after an update', () => {
   const container = { image: 'yyhuni/xingrin-server:v1.1.0', imageId: '1', state: 'running', health: 'healthy' };
   const service = { service: 'server', wanted: 'yyhuni/xingrin-server:v1.1.0', wantedId: '1', container };
@@ -123,11 +144,13 @@ describe('why tasks fail after an update', () => {
     expect(executor('somebody/tool:7')).toEqual([]);
   });
 
+  const VERSIONS = { imageTag: 'v1.1.0', version: 'v1.1.0', leftOut: [] };
+
   test('services', () => {
     const one = (more: Partial<typeof container> | null, wanted = service.wanted, wantedId: string | null = '1') => {
       const other = { ...service, service: 'nginx' };
       const own = more === null ? null : { ...container, ...more };
-      return codes(checkServices([{ service: 'server', wanted, wantedId, container: own }, other], 'v1.1.0'));
+      return codes(checkServices([{ service: 'server', wanted, wantedId, container: own }, other], VERSIONS));
     };
     expect(one({})).toEqual([]);
     expect(one({}, 'yyhuni/xingrin-server:v1.2.0')).toEqual(['SERVICE_VERSION']);
@@ -136,7 +159,17 @@ describe('why tasks fail after an update', () => {
     expect(one({ state: 'exited' })).toEqual(['SERVICE_DOWN']);
     expect(one(null)).toEqual(['SERVICE_DOWN']);
     expect(one({ health: 'unhealthy' })).toEqual(['SERVICE_UNHEALTHY']);
-    expect(codes(checkServices([{ ...service, container: null }], 'v1.1.0'))).toEqual(['STACK_DOWN']);
+    expect(codes(checkServices([{ ...service, container: null }], VERSIONS))).toEqual(['STACK_DOWN']);
+    const without = [service, { ...service, service: 'frontend', container: null }];
+    expect(codes(checkServices(without, VERSIONS))).toEqual(['SERVICE_DOWN']);
+    expect(checkServices(without, { ...VERSIONS, leftOut: ['frontend'] })).toEqual({
+      fact: { en: '1 of 1 run; left out: frontend', zh: '1 个中有 1 个在运行;已略去 frontend' },
+      complaints: [],
+    });
+    const other = [{ ...service, wanted: 'yyhuni/xingrin-server:v1.2.0' }];
+    const mend = (version: string): string | undefined =>
+      checkServices(other, { ...VERSIONS, version }).complaints[0]?.mend.en;
+    expect([mend('v1.1.0'), mend('v1.2.0')]).toEqual(['xingrin start', 'xingrin update']);
   });
 
   test('the image and the agent of each host', () => {

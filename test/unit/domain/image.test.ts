@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../../src/domain/errors.ts';
 import {
+  apart,
   DEFAULT_IMAGES,
   dockerfileOf,
   imageName,
@@ -73,6 +74,12 @@ describe('parseRepository', () => {
       }),
     );
   });
+});
+
+it('two images are told apart by their tags where that is what differs', () => {
+  expect(apart('r.example:5000/team/web:v1', 'r.example:5000/team/web:v2')).toEqual(['v1', 'v2']);
+  expect(apart('team/web:v1', 'other/web:v1')).toEqual(['team/web:v1', 'other/web:v1']);
+  expect(apart('team/web:v1', 'web@sha256:abc')).toEqual(['team/web:v1', 'web@sha256:abc']);
 });
 
 describe('splitReference', () => {
