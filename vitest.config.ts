@@ -16,6 +16,7 @@ const LONG = [
   'install-docker',
   'deploy-faults',
   'demo',
+  'private-registry',
   'release',
 ];
 

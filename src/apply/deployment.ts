@@ -53,9 +53,7 @@ export function deploymentExecutors(project: Project, now: () => Date = () => ne
   return {
     'pull-image': executor<ImageParams>({
       async apply({ reference }, context) {
-        await pullImage(reference, context.signal, (done, total, detail) =>
-          context.report({ done, total, unit: 'count', detail }),
-        );
+        await pullImage(reference, context.signal, context.report);
         return 'done';
       },
     }),

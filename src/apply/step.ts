@@ -1,6 +1,6 @@
 import type { Json, Step } from '../plan/plan.ts';
 
-/** How far a step is: bytes or pieces if `total` is known, words for the rest. */
+/** How far a step is: bytes or pieces, of how many if that is known, words for the rest. */
 export interface Progress {
   readonly done?: number;
   readonly total?: number;

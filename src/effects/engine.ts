@@ -8,10 +8,13 @@ import { fail, UserError } from '../domain/errors.ts';
 import { splitReference } from '../domain/image.ts';
 import { pullProblem, pullProblemText } from '../domain/pull-problem.ts';
 import { same } from '../domain/text.ts';
+import { pullThrough } from './engine-pull.ts';
 import { run, type RunOptions, type RunResult } from './process.ts';
 
 /** Milliseconds for a question to the engine; it answers in milliseconds or is stuck. */
 const QUESTION_LIMIT = 30_000;
+
+const UNIX = 'unix://';
 
 export interface LocalImage {
   readonly id: string;
@@ -118,33 +121,60 @@ export async function lastLogLines(container: string, lines: number): Promise<st
   return `${result.stdout}${result.stderr}`.trimEnd();
 }
 
-/** Pulls one image, reporting layers as they come. Throws IMAGE_MISSING (exit 6) with the registry's words. */
+/** How far a pull is: bytes, or layers where the engine is only reached through its client. */
+export interface PullReport {
+  readonly done: number;
+  readonly total?: number;
+  readonly unit: 'bytes' | 'count';
+  readonly detail: string;
+}
+
+/** Pulls one image. Throws IMAGE_MISSING or DISK (exit 6) with the engine's words. */
 export async function pullImage(
   reference: string,
   signal: AbortSignal,
-  report: (done: number, total: number, detail: string) => void,
+  report: (report: PullReport) => void,
 ): Promise<void> {
-  const layers = new Map<string, boolean>();
-  const result = await run(['docker', 'pull', reference], {
-    signal,
-    onLine(line) {
-      const [, layer, state] = /^([0-9a-f]{6,}): (.+)$/.exec(line) ?? [];
-      if (layer !== undefined && state !== undefined) layers.set(layer, /complete|exists/i.test(state));
-      report([...layers.values()].filter(Boolean).length, layers.size, line);
-    },
-  });
-  if (result.code === 0) return;
+  const address = await engineAddress();
+  // Only Docker's client checks signatures.
+  const trusts = process.env['DOCKER_CONTENT_TRUST'] === '1';
+  const told =
+    address.startsWith(UNIX) && !trusts
+      ? await pullThrough(address.slice(UNIX.length), reference, signal, (amount, detail) =>
+          report({ ...amount, unit: 'bytes', detail }),
+        )
+      : await pullByClient(reference, signal, report);
+  if (told === null) return;
   await requireEngine();
-  const problem = pullProblem(result.stderr);
+  const problem = pullProblem(told);
   const { said, mend } = pullProblemText(problem, splitReference(reference).registry, reference);
   fail(
     problem === 'disk' ? 'DISK' : 'IMAGE_MISSING',
     { en: `this machine cannot pull ${reference}: ${said.en}`, zh: `本机无法拉取 ${reference}:${said.zh}` },
     {
-      evidence: lastLines(result.stderr, 5),
+      evidence: lastLines(told, 5),
       hint: { en: `${mend.en}. Nothing that runs was touched`, zh: `${mend.zh}。正在运行的服务未受影响` },
     },
   );
+}
+
+/** @returns null when the image is here, else what the client said */
+async function pullByClient(
+  reference: string,
+  signal: AbortSignal,
+  report: (report: PullReport) => void,
+): Promise<string | null> {
+  const layers = new Map<string, boolean>();
+  const { code, stderr } = await run(['docker', 'pull', reference], {
+    signal,
+    onLine(line) {
+      const [, layer, state] = /^([0-9a-f]{6,}): (.+)$/.exec(line) ?? [];
+      if (layer !== undefined && state !== undefined) layers.set(layer, /complete|exists/i.test(state));
+      const done = [...layers.values()].filter(Boolean).length;
+      report({ done, total: layers.size, unit: 'count', detail: line });
+    },
+  });
+  return code === 0 ? null : stderr;
 }
 
 /** Ends and removes a container, whatever it does. */
@@ -297,8 +327,8 @@ async function engineAddress(): Promise<string> {
 
 /** Why a connection to the engine's address fails, by the system's error code; `open` if it does not. */
 async function whyUnreachable(address: string): Promise<string> {
-  if (!address.startsWith('unix://')) return 'remote';
-  const path = address.slice('unix://'.length);
+  if (!address.startsWith(UNIX)) return 'remote';
+  const path = address.slice(UNIX.length);
   try {
     await access(path, constants.R_OK | constants.W_OK);
   } catch (error) {

@@ -24,19 +24,26 @@ export interface Registry {
  * pushed as `<address>/library/redis:7-alpine` is pulled as `redis:7-alpine`.
  *
  * @param options.port one per registry of a network; 5000 if absent
+ * @param options.login a line of htpasswd (`user:$2b$…`): it lets nobody else in
  */
-export async function startRegistry(network: Network, options: { readonly port?: number } = {}): Promise<Registry> {
+export async function startRegistry(
+  network: Network,
+  options: { readonly port?: number; readonly login?: string } = {},
+): Promise<Registry> {
   const port = options.port ?? 5000;
   const host = network.address;
   const folder = join(network.part.folder, `registry-${port}`);
   const settings = join(folder, 'config.yml');
   const log = join(folder, 'registry.log');
   const program = join(await unpackDebian(['docker-registry']), 'usr/bin/docker-registry');
-  await writeFileAtomic(settings, JSON.stringify(settingsOf(join(folder, 'storage'), `${host}:${port}`)));
+  const users = options.login === undefined ? null : join(folder, 'htpasswd');
+  if (users !== null) await writeFileAtomic(users, `${options.login}\n`);
+  await writeFileAtomic(settings, JSON.stringify(settingsOf(join(folder, 'storage'), `${host}:${port}`, users)));
+  const well = users === null ? 200 : 401;
 
   let daemon: Daemon;
   async function up(): Promise<void> {
-    const answers = async (): Promise<boolean> => (await httpStatus({ host, port, path: '/v2/' })) === 200;
+    const answers = async (): Promise<boolean> => (await httpStatus({ host, port, path: '/v2/' })) === well;
     daemon = await startDaemon(network.part, network.namespace, [program, 'serve', settings], log, answers);
   }
   async function down(): Promise<void> {
@@ -55,7 +62,7 @@ export async function startRegistry(network: Network, options: { readonly port?:
 }
 
 /** YAML reads JSON. */
-function settingsOf(storage: string, address: string): unknown {
+function settingsOf(storage: string, address: string, users: string | null): unknown {
   return {
     version: 0.1,
     log: { level: 'warn', accesslog: { disabled: true } },
@@ -65,5 +72,6 @@ function settingsOf(storage: string, address: string): unknown {
       maintenance: { uploadpurging: { enabled: false } },
     },
     http: { addr: address },
+    ...(users === null ? {} : { auth: { htpasswd: { realm: 'registry', path: users } } }),
   };
 }

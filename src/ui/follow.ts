@@ -186,7 +186,9 @@ function progressWords(progress: Progress, terminal: Terminal): string {
   const { done, total, unit, detail } = progress;
   const amount =
     done === undefined || total === undefined || total === 0
-      ? ''
+      ? unit === 'bytes' && done !== undefined && done > 0
+        ? `${megabytes(done)} MB `
+        : ''
       : unit === 'bytes'
         ? `${bar(done / total)} ${megabytes(done)} / ${megabytes(total)} MB `
         : `${bar(done / total)} ${done}/${total} `;
