@@ -1,7 +1,7 @@
 import { interruption } from '../domain/errors.ts';
 import { wavesOf, type Json, type Plan, type Step, type StepStatus } from '../plan/plan.ts';
 import { Journal, unfinishedOperations, type Operation } from './journal.ts';
-import { executorOf, type Executors, type Progress, type StepContext } from './step.ts';
+import { executorOf, type Executors, type Outcome, type Progress, type StepContext } from './step.ts';
 
 /** What a follower of an apply hears, in order. `undoing` opens the way back. */
 export type ApplyEvent =
@@ -10,7 +10,7 @@ export type ApplyEvent =
   | {
       readonly type: 'done';
       readonly step: number;
-      readonly outcome: 'done' | 'unchanged';
+      readonly outcome: Outcome;
       /** What came of it, in a few words. */
       readonly note?: string;
     }
@@ -59,7 +59,7 @@ export async function applyPlan(plan: Plan, executors: Executors, options: Apply
       await journal.start(index, memo);
       options.follow({ type: 'started', step: index });
       const outcome = await executor.apply(step.params, contextOf(index, signal, options.follow), memo);
-      await journal.done(index, outcome);
+      await journal.done(index, settled(outcome));
       statuses[index] = outcome;
       options.follow({ type: 'done', step: index, outcome });
       committed ||= executor.commits === true;
@@ -199,7 +199,7 @@ async function finish(
       await journal.start(index, memo);
       follow({ type: 'started', step: index });
       const outcome = await executor.apply(step.params, contextOf(index, neverAborted(), follow), memo);
-      await journal.done(index, outcome);
+      await journal.done(index, settled(outcome));
       follow({ type: 'done', step: index, outcome });
     } catch (error) {
       follow({ type: 'failed', step: index, error });
@@ -241,6 +241,11 @@ async function undo(
     }
   }
   return firstError;
+}
+
+/** A host that failed by itself is not tried again by whoever finishes an interrupted operation. */
+function settled(outcome: Outcome): 'done' | 'unchanged' {
+  return outcome === 'done' ? 'done' : 'unchanged';
 }
 
 function isApplied(status: StepStatus | undefined): boolean {

@@ -12,7 +12,7 @@ import { swapAgent, takeAgentAway, type WorkerHost } from './agent-swap.ts';
 import { ensureAllowed, ensureDocker, requireFitHost } from './bootstrap.ts';
 import { unattendedRing } from './host-access.ts';
 import { pullOnHost } from './host-pull.ts';
-import { executor, type Executors } from './step.ts';
+import { executor, type Executors, type Outcome } from './step.ts';
 
 /** How steps get to workers, and who hears of one that failed without ending the whole. */
 export interface FleetAccess {
@@ -46,12 +46,9 @@ const PATIENCE = 120;
 export function fleetExecutors(project: Project, access: FleetAccess = unattended(project)): Executors {
   const fallen = new Set<string>();
 
-  async function on(
-    { worker, lax }: On,
-    work: (host: WorkerHost) => Promise<'done' | 'unchanged'>,
-  ): Promise<'done' | 'unchanged'> {
+  async function on({ worker, lax }: On, work: (host: WorkerHost) => Promise<Outcome>): Promise<Outcome> {
     // Whoever could not get its images must not lose its agent.
-    if (lax && fallen.has(worker.name)) return 'unchanged';
+    if (lax && fallen.has(worker.name)) return 'failed';
     const fleet = openFleet(access.ring);
     try {
       return await work({ name: worker.name, connect: (): Promise<Connection> => fleet.connect(worker) });
@@ -59,7 +56,7 @@ export function fleetExecutors(project: Project, access: FleetAccess = unattende
       if (!lax || !(error instanceof UserError) || isStop(error)) throw error;
       fallen.add(worker.name);
       access.failed(worker.name, error);
-      return 'unchanged';
+      return 'failed';
     } finally {
       await fleet.close();
     }

@@ -15,6 +15,9 @@ export interface StepContext {
   readonly report: (progress: Progress) => void;
 }
 
+/** What came of a step. `failed`: on a host whose failure is told and keeps nobody else from going on. */
+export type Outcome = 'done' | 'unchanged' | 'failed';
+
 /**
  * How one kind of step happens and is taken back. `P` are its parameters (from the plan), `M` is what `undo` needs to know
  * and what only the world before the step can tell; it is in the journal before `apply` begins.
@@ -22,7 +25,7 @@ export interface StepContext {
 export interface StepExecutor<P extends Json = Json, M extends Json = Json> {
   before?(params: P): Promise<M>;
   /** Makes the effect true; must be right also if it was half or wholly true already. */
-  apply(params: P, context: StepContext, memo: M): Promise<'done' | 'unchanged'>;
+  apply(params: P, context: StepContext, memo: M): Promise<Outcome>;
   /** Takes back what `apply` did, also if it did only a part or nothing. No undo: there is nothing to take back. */
   undo?(params: P, memo: M, context: StepContext): Promise<void>;
   /** From here on the operation is finished, not taken back, if it is interrupted. */

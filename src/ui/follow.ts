@@ -1,12 +1,17 @@
 import { Listr, ListrLogger, ProcessOutput, type ListrTask } from 'listr2';
 import type { ApplyEvent, Follower } from '../apply/apply.ts';
 import type { Progress } from '../apply/step.ts';
-import type { Text } from '../domain/text.ts';
 import { UserError } from '../domain/errors.ts';
 import type { Terminal } from '../effects/terminal.ts';
-import { wavesOf, type Plan } from '../plan/plan.ts';
+import { MAIN_HOST, wavesOf, type Plan } from '../plan/plan.ts';
 import type { Palette } from './colors.ts';
 import { cut, printable, wrapped } from './layout.ts';
+
+/** Steps of a wave that have a line each; more are one bar. */
+const MANY = 12;
+
+/** Columns of listr2's mark, which it counts as two wide, and of its margins. */
+const MARK = 5;
 
 /** Shows a plan being applied. `close` returns when the last word is on the screen. */
 export interface Display {
@@ -38,11 +43,12 @@ function plainDisplay(plan: Plan, terminal: Terminal, paint: Palette, back: Foll
       line(event.step, paint.dim('·'));
     } else if (event.type === 'done') {
       const seconds = ((performance.now() - (since.get(event.step) ?? performance.now())) / 1000).toFixed(1);
-      line(
-        event.step,
-        paint.good('✓'),
-        paint.dim(event.outcome === 'unchanged' ? unchanged(terminal) : `${noteOf(event)} (${seconds}s)`),
-      );
+      const words = {
+        done: `${noteOf(event)} (${seconds}s)`,
+        unchanged: unchanged(terminal),
+        failed: failedWord(terminal),
+      };
+      line(event.step, event.outcome === 'failed' ? paint.bad('✗') : paint.good('✓'), paint.dim(words[event.outcome]));
     } else if (event.type === 'failed') {
       line(event.step, paint.bad('✗'), `: ${shortReason(event.error, terminal)}`);
     } else {
@@ -57,10 +63,11 @@ function liveDisplay(plan: Plan, terminal: Terminal, paint: Palette, back: Follo
   const ends = plan.steps.map(() => deferred());
   const output = new Map<number, (words: string) => void>();
   const notes = new Map<number, string>();
+  const failed = new Set<number>();
 
   // Where a line is to break is decided here: listr2 breaks Chinese anywhere, also within a name.
   const screen = Math.min(terminal.columns, process.stdout.columns ?? terminal.columns);
-  const lines = (text: string, level: number): string => wrapped(text, screen - 2 * level - 4).join('\n');
+  const lines = (text: string, level: number): string => wrapped(text, screen - 2 * level - MARK).join('\n');
 
   const taskOf = (step: number, level: number): ListrTask => ({
     title: lines(titleOf(plan, step, terminal), level),
@@ -68,13 +75,46 @@ function liveDisplay(plan: Plan, terminal: Terminal, paint: Palette, back: Follo
       output.set(step, (words) => (task.output = words));
       await ends[step]?.promise;
       const note = notes.get(step);
-      if (note !== undefined) task.title = lines(`${titleOf(plan, step, terminal)}${paint.dim(note)}`, level);
+      if (note === undefined) return;
+      task.title = lines(`${titleOf(plan, step, terminal)}${paint.dim(note)}`, level);
+      if (failed.has(step)) task.skip();
+    },
+  });
+  /** So many steps side by side that one bar says more than a line each. */
+  const barOf = (wave: readonly number[], title: string): ListrTask => ({
+    title,
+    task: async (_context, task) => {
+      let over = 0;
+      let last = '';
+      const show = (): void => {
+        task.output = cut(`${bar(over / wave.length)} ${over}/${wave.length} ${last}`, screen - 6);
+      };
+      const all = wave.map(async (step) => {
+        output.set(step, (words) => {
+          last = `${printable(plan.steps[step]?.host ?? '')}: ${words}`;
+          show();
+        });
+        try {
+          await ends[step]?.promise;
+        } finally {
+          over += 1;
+          show();
+        }
+      });
+      show();
+      const broken = (await Promise.allSettled(all)).find((each) => each.status === 'rejected');
+      if (broken !== undefined) throw broken.reason;
+      const hosts = [...new Set(wave.filter((step) => failed.has(step)).map((step) => plan.steps[step]?.host ?? ''))];
+      if (hosts.length === 0) return;
+      task.title = lines(`${title}${paint.dim(failedWord(terminal))}: ${hosts.map(printable).join(', ')}`, 0);
+      task.skip();
     },
   });
   const tasks = wavesOf(plan).map((wave): ListrTask => {
     const [first = 0] = wave;
     const title = plan.steps[first]?.wave;
     if (wave.length === 1 || title === undefined) return taskOf(first, 0);
+    if (wave.length > MANY) return barOf(wave, terminal.text(title));
     return {
       title: terminal.text(title),
       task: (_context, task) =>
@@ -118,7 +158,9 @@ function liveDisplay(plan: Plan, terminal: Terminal, paint: Palette, back: Follo
       case 'progress':
         return output.get(event.step)?.(progressWords(event.progress, terminal));
       case 'done':
-        if (event.outcome === 'unchanged') notes.set(event.step, unchanged(terminal));
+        if (event.outcome === 'failed') failed.add(event.step);
+        if (event.outcome === 'failed') notes.set(event.step, failedWord(terminal));
+        else if (event.outcome === 'unchanged') notes.set(event.step, unchanged(terminal));
         else if (event.note !== undefined) notes.set(event.step, noteOf(event));
         return settle(event.step);
       case 'failed':
@@ -170,12 +212,18 @@ function backFollower(plan: Plan, terminal: Terminal, paint: Palette): Follower 
 }
 
 function titleOf(plan: Plan, step: number, terminal: Terminal): string {
-  const title: Text | undefined = plan.steps[step]?.title;
-  return title === undefined ? '' : printable(terminal.text(title));
+  const found = plan.steps[step];
+  if (found === undefined) return '';
+  const where = found.host === MAIN_HOST ? '' : `${found.host}: `;
+  return printable(`${where}${terminal.text(found.title)}`);
 }
 
 function noteOf({ note }: { readonly note?: string }): string {
   return note === undefined ? '' : `  ${printable(note)}`;
+}
+
+function failedWord(terminal: Terminal): string {
+  return terminal.language === 'zh' ? '(失败)' : ' (failed)';
 }
 
 function unchanged(terminal: Terminal): string {

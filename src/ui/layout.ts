@@ -48,8 +48,8 @@ export function indented(text: string, columns: number): string {
     .join('\n');
 }
 
-/** What a line can be broken between: blanks, words, Chinese characters. No line begins with what ends a clause. */
-const PIECES = /\s+|(?:[\u2E80-\u{3FFFF}]|[^\s\u2E80-\u{3FFFF}]+)[、。,;:?!)》」』”]*/gu;
+/** What a line can be broken between: blanks, words, Chinese characters. No bracket or stop is parted from its word. */
+const PIECES = /\s+|[(《「『“]*(?:[\u2E80-\u{3FFFF}]|[^\s\u2E80-\u{3FFFF}]+)[、。,;:?!)》」』”]*/gu;
 
 /** Breaks a text into lines of at most so many columns: between words, and between Chinese characters. */
 export function wrapped(text: string, columns: number): string[] {

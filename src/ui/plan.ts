@@ -7,22 +7,36 @@ import { printable, wrapped } from './layout.ts';
 const MARGIN = 5;
 
 /**
- * The plan as the operator sees it before saying yes: from → to, then the steps of each host.
+ * The plan as the operator sees it before saying yes: from → to, then the steps of each host; hosts that do the same stand together.
  *
  * @param columns of the terminal; infinite where lines are not to be broken
  */
 export function renderPlan(plan: Plan, language: Language, paint: Palette, columns: number): string {
   const lines = [paint.strong(headline(plan, language))];
-  const hosts = [...new Set(plan.steps.map((step) => step.host))];
-  for (const host of hosts) {
-    const steps = plan.steps.filter((step) => step.host === host);
-    if (hosts.length > 1 || host !== MAIN_HOST) lines.push(`  ${paint.strong(printable(host))}`);
-    for (const step of steps) {
-      const [first = '', ...more] = wrapped(printable(step.title[language]), columns - MARGIN);
+  const parts = partsOf(plan, language);
+  for (const { hosts, titles } of parts) {
+    if (parts.length > 1 || hosts.length > 1 || hosts[0] !== MAIN_HOST) {
+      const names = wrapped(hosts.map(printable).join(', '), columns - 2);
+      lines.push(...names.map((line) => `  ${paint.strong(line)}`));
+    }
+    for (const title of titles) {
+      const [first = '', ...more] = wrapped(printable(title), columns - MARGIN);
       lines.push(`  ${paint.dim('•')}  ${first}`, ...more.map((line) => ' '.repeat(MARGIN) + line));
     }
   }
   return lines.join('\n');
+}
+
+function partsOf(plan: Plan, language: Language): { hosts: string[]; titles: string[] }[] {
+  const parts = new Map<string, { hosts: string[]; titles: string[] }>();
+  for (const host of new Set(plan.steps.map((step) => step.host))) {
+    const titles = plan.steps.filter((step) => step.host === host).map(({ title }) => title[language]);
+    const key = host === MAIN_HOST ? MAIN_HOST : titles.join('\n');
+    const part = parts.get(key);
+    if (part === undefined) parts.set(key, { hosts: [host], titles });
+    else part.hosts.push(host);
+  }
+  return [...parts.values()];
 }
 
 export function headline(plan: Plan, language: Language): string {

@@ -226,6 +226,8 @@ test('a broken agent leaves every worker with the old one and a reason; the next
   const partial = await server.json(['update', '--yes']);
   expect(partial).toMatchObject({ exitCode: 3, error: { code: 'PARTIAL' } });
   for (const name of ['w1', 'w2', 'w3']) expect(partial.error?.message).toContain(name);
+  const swaps = partial.data.steps?.filter(({ kind }) => kind === 'swap-agent').map(({ status }) => status);
+  expect(swaps).toEqual(['failed', 'failed', 'failed']);
   const old = Array(3).fill(agentAt('v1.0.0')) as string[];
   const oldOnes = (): Promise<void> => until('the old agents to be heard', async () => equal(await agents(), old));
   await oldOnes();

@@ -15,8 +15,9 @@ test('lines break between words and between Chinese characters, never within a n
   expect(wrapped('服务保持运行', 8)).toEqual(['服务保持', '运行']);
 });
 
-test('no line begins with the end of a clause', () => {
+test('no line begins with the end of a clause or ends with the beginning of one', () => {
   expect(wrapped('服务已运行,但什么都没有', 10)).toEqual(['服务已运', '行,但什么', '都没有']);
+  expect(wrapped('按发布清单核对(失败)', 15)).toEqual(['按发布清单核对', '(失败)']);
   expect(wrapped('镜像 (shop:v1),完成', 13)).toEqual(['镜像', '(shop:v1),完', '成']);
 });
 
