@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parse as parseEnv } from 'dotenv';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -169,6 +169,7 @@ describe('the release workflow', () => {
 interface Service {
   readonly image?: string;
   readonly build?: { readonly context: string; readonly dockerfile: string; readonly args: Record<string, string> };
+  readonly command?: string[];
   readonly container_name?: string;
   readonly restart?: string;
   readonly ports?: string[];
@@ -176,6 +177,7 @@ interface Service {
   readonly profiles?: string[];
   readonly environment?: Record<string, string>;
   readonly healthcheck?: { readonly interval: string };
+  readonly develop?: { readonly watch: readonly { readonly path: string }[] };
 }
 interface Compose {
   readonly name: string;
@@ -243,6 +245,23 @@ describe('the compose files', () => {
       image: 'docker-worker:${IMAGE_TAG:-latest}-dev',
       profiles: ['build-only'],
     });
+  });
+
+  test('development follows every source: Compose what is not mounted, the program itself what is', () => {
+    const { services } = development();
+    for (const [name, { develop, volumes = [] }] of Object.entries(services)) {
+      const mounted = volumes.map((volume) => resolve(project, 'docker', volume.split(':')[0] ?? ''));
+      for (const { path } of develop?.watch ?? []) {
+        const watched = resolve(project, 'docker', path);
+        // Compose leaves out what lies under a mount.
+        expect(
+          mounted.filter((source) => watched.startsWith(source)),
+          name,
+        ).toEqual([]);
+      }
+    }
+    expect(Object.keys(services).filter((name) => services[name]?.develop === undefined)).toEqual(['server', 'worker']);
+    expect(services['server']?.command).toEqual(['node', '--watch', '/project/docker/server/server.mjs']);
   });
 
   test('every variable they read has its line in .env.example', () => {
