@@ -12,7 +12,7 @@ import { openProject, type Project } from '../observe/project.ts';
 import { MAIN_HOST, type Json } from '../plan/plan.ts';
 import { planDoctor } from '../plan/doctor.ts';
 import { renderCheckup } from '../ui/checkup.ts';
-import { perform, type Proposal } from './perform.ts';
+import { LOOKING, perform, type Proposal } from './perform.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
 
@@ -37,7 +37,7 @@ export async function doctorCommand(session: Session, { fix = false }: DoctorOpt
       parallel: PARALLEL,
     });
   try {
-    if (!fix) return conclude(session, await look());
+    if (!fix) return conclude(session, await session.terminal.waiting(LOOKING, look));
     return await perform(session, project, 'doctor', async () => propose(session, project, hosts, await look(), look));
   } finally {
     await hosts.close();

@@ -11,6 +11,9 @@ import { runHook } from './hooks.ts';
 import { exclusively, recoverIfInterrupted } from './recover.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
 
+/** What goes on before a plan is shown, and before a command ends. */
+export const LOOKING: Text = { en: 'looking at what is there', zh: '正在查看现状' };
+
 /** What a command has found out and wants to do. */
 export interface Proposal {
   readonly plan: Plan;
@@ -33,10 +36,10 @@ export async function perform(
 ): Promise<Report> {
   if (session.globals.dryRun) {
     await recoverIfInterrupted(session, project, command);
-    return dryReport(session, await propose());
+    return dryReport(session, await session.terminal.waiting(LOOKING, propose));
   }
   return exclusively(session, project, command, async () => {
-    const proposal = await propose();
+    const proposal = await session.terminal.waiting(LOOKING, propose);
     const { plan, executors } = proposal;
     if (plan.steps.length === 0) {
       session.terminal.say(nothingToDo(plan, session));
@@ -162,7 +165,8 @@ async function reported(
   session: Session,
 ): Promise<Report> {
   try {
-    return withPlan(await report(statuses), plan, statuses, session);
+    const told = await session.terminal.waiting(LOOKING, () => report(statuses));
+    return withPlan(told, plan, statuses, session);
   } catch (error) {
     if (!(error instanceof ReportedFailure)) throw error;
     throw new ReportedFailure(error.error, withPlan(error.report, plan, statuses, session));

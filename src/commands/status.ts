@@ -1,5 +1,6 @@
 import { requireCompose } from '../effects/engine.ts';
 import { reportStatus } from './deploy.ts';
+import { LOOKING } from './perform.ts';
 import { recoverIfInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 import { openSoundProject } from './sound-project.ts';
@@ -9,5 +10,5 @@ export async function statusCommand(session: Session): Promise<Report> {
   const project = await openSoundProject(session.globals.project, { goesByVersion: true });
   await recoverIfInterrupted(session, project, 'status');
   await requireCompose();
-  return reportStatus(session, project);
+  return session.terminal.waiting(LOOKING, () => reportStatus(session, project));
 }

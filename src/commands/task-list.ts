@@ -2,6 +2,7 @@ import { composeProjectName } from '../observe/stack.ts';
 import { openProject } from '../observe/project.ts';
 import { observeTasks } from '../observe/tasks.ts';
 import { renderTasks, taskData } from '../ui/tasks.ts';
+import { LOOKING } from './perform.ts';
 import type { Report, Session } from './session.ts';
 import { whyNot, withMachines } from './task-machines.ts';
 
@@ -10,7 +11,8 @@ export async function taskListCommand(session: Session): Promise<Report> {
   const { terminal } = session;
   const project = await openProject(session.globals.project);
   return withMachines(session, project, async ({ all }) => {
-    const { tasks, silent } = await observeTasks(project.state, await composeProjectName(project), all);
+    const name = await composeProjectName(project);
+    const { tasks, silent } = await terminal.waiting(LOOKING, () => observeTasks(project.state, name, all));
     for (const { machine, error } of silent) {
       const why = whyNot(error);
       session.warn({ en: `${machine.name} did not tell: ${why.en}`, zh: `${machine.name} 没有应答:${why.zh}` });

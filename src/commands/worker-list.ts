@@ -5,6 +5,7 @@ import { readInventory } from '../observe/inventory.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { observedData, renderWorkers, workerData, type Seen } from '../ui/workers.ts';
 import { NO_SERVER } from './deploy.ts';
+import { LOOKING } from './perform.ts';
 import { recoverIfInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
@@ -34,7 +35,9 @@ export async function workerListCommand(session: Session, { hosts }: { hosts?: s
 /** How workers are, by id; says where the control plane could not be asked. */
 export async function lookAtWorkers(session: Session, project: Project, among: readonly Worker[]): Promise<Seen> {
   const ring = keyRingOf(session, project);
-  const { workers, source } = await observeFleet(project, ring, session.terminal.language, among);
+  const { language } = session.terminal;
+  const look = (): ReturnType<typeof observeFleet> => observeFleet(project, ring, language, among);
+  const { workers, source } = await session.terminal.waiting(LOOKING, look);
   if (source === 'ssh') session.warn(NO_SERVER);
   return new Map(workers.map((worker) => [worker.id, worker]));
 }

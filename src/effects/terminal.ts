@@ -1,4 +1,5 @@
 import type { Language, Text } from '../domain/text.ts';
+import { eraseWaiting, whileWaiting } from './waiting.ts';
 
 export type ProgressMode = 'tty' | 'plain' | 'json' | 'quiet';
 
@@ -16,6 +17,8 @@ export interface Terminal {
   answer(words: string): void;
   /** What somebody else wrote, as it is, to the same stream that they wrote it to. */
   pass(bytes: Uint8Array, stream: 'stdout' | 'stderr'): void;
+  /** Says on a terminal what is going on while `work` takes longer than a second and is silent. */
+  waiting<T>(words: Text, work: () => Promise<T>): Promise<T>;
   /** A line of talk; nothing in quiet mode. */
   say(words: string): void;
   /** A line of talk that must be heard in quiet mode too: warnings and errors. */
@@ -45,13 +48,24 @@ export function openTerminal(options: TerminalOptions): Terminal {
     interactive: stdin.isTTY === true && stderr.isTTY === true && !options.json,
     verbose: options.verbose,
     text: (text) => text[language],
-    answer: (words) => void stdout.write(`${words}\n`),
-    pass: (bytes, stream) => void process[stream].write(bytes),
+    answer: (words) => {
+      eraseWaiting();
+      stdout.write(`${words}\n`);
+    },
+    pass: (bytes, stream) => {
+      eraseWaiting();
+      process[stream].write(bytes);
+    },
+    waiting: (words, work) => (progress === 'tty' ? whileWaiting(words[language], work) : work()),
     say: (words) => {
       if (progress === 'quiet') return;
+      eraseWaiting();
       stderr.write(`${words}\n`);
     },
-    warn: (words) => void stderr.write(`${words}\n`),
+    warn: (words) => {
+      eraseWaiting();
+      stderr.write(`${words}\n`);
+    },
   };
 }
 
