@@ -127,10 +127,12 @@ async function confirmStart(
   for (let container = found; container !== null;) {
     if (container.mark !== spec.mark) {
       const name = taskContainer(spec.id);
-      throw notStarted(machine, spec, {
+      const { code, text, details } = notStarted(machine, spec, {
         en: `there is a container ${name} that is not ours`,
         zh: `已有一个不属于本任务的容器 ${name}`,
       });
+      const hint = { en: 'choose another id: --id NAME', zh: '请换一个任务名称:--id 名称' };
+      throw new UserError(code, text, { ...details, hint });
     }
     const state = taskState(container.state);
     if (state !== 'failed' && state !== 'created') return;
