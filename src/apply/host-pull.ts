@@ -3,6 +3,7 @@ import { removeImages } from '../argv/images.ts';
 import { pullImage } from '../argv/task.ts';
 import { UserError } from '../domain/errors.ts';
 import { splitReference } from '../domain/image.ts';
+import { layerMeter } from '../domain/pull-progress.ts';
 import { pullProblem, pullProblemText } from '../domain/pull-problem.ts';
 import type { Connection } from '../effects/transport.ts';
 import { QUESTION_LIMIT, requireEngineOn } from '../observe/tasks.ts';
@@ -29,16 +30,11 @@ export async function pullOnHost(
 ): Promise<'done' | 'unchanged'> {
   const before = await digestsOn(connection, image.reference);
   if (before !== null && isRight(before, image)) return 'unchanged';
-  const layers = new Map<string, boolean>();
+  const measure = layerMeter();
   const pulled = await connection.exec(pullImage(image.reference), {
     timeout: PULL_LIMIT,
     signal: context.signal,
-    onLine(line) {
-      const [, layer, state] = /^([0-9a-f]{6,}): (.+)$/.exec(line) ?? [];
-      if (layer !== undefined && state !== undefined) layers.set(layer, /complete|exists/i.test(state));
-      const done = [...layers.values()].filter(Boolean).length;
-      context.report({ done, total: layers.size, unit: 'count', detail: line });
-    },
+    onLine: (line) => context.report({ ...measure(line), unit: 'count', detail: line }),
   });
   if (pulled.code !== 0) {
     await requireEngineOn(connection, { name: host });

@@ -127,12 +127,10 @@ async function confirmStart(
   for (let container = found; container !== null;) {
     if (container.mark !== spec.mark) {
       const name = taskContainer(spec.id);
-      const { code, text, details } = notStarted(machine, spec, {
+      throw notStarted(machine, spec, {
         en: `there is a container ${name} that is not ours`,
         zh: `已有一个不属于本任务的容器 ${name}`,
-      });
-      const hint = { en: 'choose another id: --id NAME', zh: '请换一个任务名称:--id 名称' };
-      throw new UserError(code, text, { ...details, hint });
+      }).withHint({ en: 'choose another id: --id NAME', zh: '请换一个任务名称:--id 名称' });
     }
     const state = taskState(container.state);
     if (state !== 'failed' && state !== 'created') return;

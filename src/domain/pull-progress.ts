@@ -14,6 +14,16 @@ export interface PullAmount {
   readonly total?: number;
 }
 
+/** Counts the layers of one image that `docker pull` without a terminal tells, line by line. */
+export function layerMeter(): (line: string) => { readonly done: number; readonly total: number } {
+  const layers = new Map<string, boolean>();
+  return (line) => {
+    const [, layer, state] = /^([0-9a-f]{6,}): (.+)$/.exec(line) ?? [];
+    if (layer !== undefined && state !== undefined) layers.set(layer, /complete|exists/i.test(state));
+    return { done: [...layers.values()].filter(Boolean).length, total: layers.size };
+  };
+}
+
 /** Adds up what the layers of one image tell; those that are here already do not travel. */
 export function pullMeter(): (message: PullMessage) => PullAmount {
   const layers = new Map<string, { readonly done: number; readonly total: number | null }>();

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { fail } from '../domain/errors.ts';
+import { jsonOrNull } from '../domain/json.ts';
 import { readText } from './files.ts';
 import { run } from './process.ts';
 
@@ -11,7 +12,7 @@ export type Credentials =
   | { readonly user: null; readonly identityToken: string };
 
 /** The key under which Docker keeps what belongs to Docker Hub. */
-const HUB_KEY = 'https://index.docker.io/v1/';
+export const HUB_KEY = 'https://index.docker.io/v1/';
 
 /** What a credential helper answers as user when its secret is an identity token. */
 const TOKEN_USER = '<token>';
@@ -95,12 +96,4 @@ function fromAuths(config: DockerConfig, keys: readonly string[]): Credentials |
     if (entry.username && entry.password) return { user: entry.username, password: entry.password };
   }
   return null;
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -2,12 +2,11 @@ import { request, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
 import { splitReference } from '../domain/image.ts';
+import { jsonOrNull } from '../domain/json.ts';
 import { pullMeter, type PullAmount } from '../domain/pull-progress.ts';
-import { credentialsFor } from './docker-credentials.ts';
+import { credentialsFor, HUB_KEY } from './docker-credentials.ts';
 
 const HUB = 'docker.io';
-/** What Docker's own client calls Docker Hub to the engine. */
-const HUB_ADDRESS = 'https://index.docker.io/v1/';
 
 /** Milliseconds between two reports of bytes. */
 const PAUSE = 250;
@@ -88,7 +87,7 @@ function post(
 async function loginFor(registry: string): Promise<Record<string, string>> {
   const kept = await credentialsFor(registry);
   if (kept === null) return {};
-  const serveraddress = registry === HUB ? HUB_ADDRESS : registry;
+  const serveraddress = registry === HUB ? HUB_KEY : registry;
   const login =
     kept.user === null
       ? { identitytoken: kept.identityToken, serveraddress }
@@ -109,12 +108,4 @@ async function refusalOf(answer: IncomingMessage): Promise<string> {
 function messageOf(line: string): z.infer<typeof messageSchema> | null {
   const read = messageSchema.safeParse(jsonOrNull(line));
   return read.success ? read.data : null;
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -6,6 +6,7 @@ import { compose, composeEnvironment, type ComposeProject } from '../argv/compos
 import { parseComposeModel, type ComposeModel } from '../domain/compose-model.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import { splitReference } from '../domain/image.ts';
+import { layerMeter } from '../domain/pull-progress.ts';
 import { pullProblem, pullProblemText } from '../domain/pull-problem.ts';
 import { same } from '../domain/text.ts';
 import { pullThrough } from './engine-pull.ts';
@@ -164,15 +165,10 @@ async function pullByClient(
   signal: AbortSignal,
   report: (report: PullReport) => void,
 ): Promise<string | null> {
-  const layers = new Map<string, boolean>();
+  const measure = layerMeter();
   const { code, stderr } = await run(['docker', 'pull', reference], {
     signal,
-    onLine(line) {
-      const [, layer, state] = /^([0-9a-f]{6,}): (.+)$/.exec(line) ?? [];
-      if (layer !== undefined && state !== undefined) layers.set(layer, /complete|exists/i.test(state));
-      const done = [...layers.values()].filter(Boolean).length;
-      report({ done, total: layers.size, unit: 'count', detail: line });
-    },
+    onLine: (line) => report({ ...measure(line), unit: 'count', detail: line }),
   });
   return code === 0 ? null : stderr;
 }

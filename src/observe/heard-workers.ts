@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { envValue, parseEnvFile } from '../domain/env-file.ts';
+import { jsonOrNull } from '../domain/json.ts';
 import { UserError } from '../domain/errors.ts';
 import { same, type Language, type Text } from '../domain/text.ts';
 import { trustedAuthority } from '../effects/certificate.ts';
@@ -130,7 +131,7 @@ async function hearControlPlane(project: Project, language: Language): Promise<O
   for (const host of hosts) {
     const door = { host, port, authority, signal: new AbortController().signal };
     const answer = await enter(door, '/api/workers/', token, ANSWER_LIMIT, language);
-    const read = answer === null ? null : answerSchema.safeParse(jsonOf(answer));
+    const read = answer === null ? null : answerSchema.safeParse(jsonOrNull(answer));
     if (read?.success === true) return read.data.workers.map(heardWorker);
   }
   return null;
@@ -150,12 +151,4 @@ function heardWorker(seen: z.infer<typeof answerSchema>['workers'][number]): Obs
     cpu: seen.cpu_percent,
     memory: seen.memory_percent,
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
