@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { findImage, pullImage, startTask, stopTask, taskLog } from '../argv/task.ts';
+import { createTask, findImage, pullImage, startCreated, startTask, stopTask, taskLog } from '../argv/task.ts';
+import { readEngineAnswer } from '../domain/engine-answer.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import { StampedLog } from '../domain/stamped-log.ts';
 import type { Text } from '../domain/text.ts';
 import {
   COULD_NOT_START,
+  fitsOneLine,
   taskContainer,
   taskEnd,
   taskState,
@@ -60,8 +62,10 @@ export async function placeTask(
   const found = await steadily(machine, steady, async (connection) => {
     const before = first ? null : await findTaskContainer(connection, machine, spec.id);
     first = false;
-    if (before !== null) return before;
-    return startContainer(connection, machine, spec, variables);
+    if (before === null) return startContainer(connection, machine, spec, variables);
+    // Made before the connection broke: only we start what came to be in two steps.
+    const waits = before.mark === spec.mark && taskState(before.state) === 'created' && !variables.every(fitsOneLine);
+    return waits ? startMade(connection, machine, spec) : before;
   });
   await confirmStart(machine, spec, found, steady);
 }
@@ -103,17 +107,46 @@ async function startContainer(
   spec: TaskSpec,
   variables: readonly Variable[],
 ): Promise<TaskContainer | null> {
-  const { argv, input } = startTask(spec, variables);
-  const started = await connection.exec(argv, { input, timeout: START_LIMIT });
-  if (started.code === 0) return null;
+  const refused = variables.every(fitsOneLine)
+    ? await runTask(connection, spec, variables)
+    : await makeTask(connection, machine, spec, variables);
+  if (refused === null) return variables.every(fitsOneLine) ? null : startMade(connection, machine, spec);
   const found = await findTaskContainer(connection, machine, spec.id);
   if (found !== null) return found;
-  throw notStarted(
-    machine,
-    spec,
-    { en: 'Docker refused to make its container', zh: 'Docker 拒绝创建其容器' },
-    started.stderr,
-  );
+  throw notStarted(machine, spec, { en: 'Docker refused to make its container', zh: 'Docker 拒绝创建其容器' }, refused);
+}
+
+/** Null, or what docker said. */
+async function runTask(connection: Connection, spec: TaskSpec, variables: readonly Variable[]): Promise<string | null> {
+  const { argv, input } = startTask(spec, variables);
+  const { code, stderr } = await connection.exec(argv, { input, timeout: START_LIMIT });
+  return code === 0 ? null : stderr;
+}
+
+/** Null, or what the engine said. */
+async function makeTask(
+  connection: Connection,
+  machine: Machine,
+  spec: TaskSpec,
+  variables: readonly Variable[],
+): Promise<string | null> {
+  const { argv, input } = createTask(spec, variables);
+  const { stdout, stderr } = await connection.exec(argv, { input, holdInput: true, timeout: START_LIMIT });
+  const answer = readEngineAnswer(stdout);
+  if (answer === null) {
+    await requireEngine(connection, machine, spec.image);
+    return stderr;
+  }
+  return answer.status === 201 ? null : answer.message;
+}
+
+/** Null means that it was started. */
+async function startMade(connection: Connection, machine: Machine, spec: TaskSpec): Promise<TaskContainer | null> {
+  const { code } = await connection.exec(startCreated(spec.id), { timeout: START_LIMIT });
+  if (code === 0) return null;
+  const made = await findTaskContainer(connection, machine, spec.id);
+  if (made !== null) return made;
+  throw notStarted(machine, spec, { en: 'its container was removed', zh: '其容器已被删除' });
 }
 
 /** A container was there, or could not be started: whose is it, and does it run? */

@@ -1,11 +1,14 @@
-import { fitsOneLine, taskContainer, type TaskSpec, type Variable } from '../domain/task.ts';
+import { taskContainer, type TaskSpec, type Variable } from '../domain/task.ts';
 import { shellCommand } from './shell-quote.ts';
 
 export const TASK_LABEL = 'xingrin.task';
 export const PROJECT_LABEL = 'xingrin.project';
 const MARK_LABEL = 'xingrin.mark';
 /** An image that Compose built would make the task a container of the stack, which goes when that goes. */
-const NOT_OF_COMPOSE = ['com.docker.compose.project=', 'com.docker.compose.service='];
+const NOT_OF_COMPOSE = [
+  ['com.docker.compose.project', ''],
+  ['com.docker.compose.service', ''],
+] as const;
 
 /** A program for a connection, with what it reads. */
 export interface TaskCall {
@@ -14,51 +17,79 @@ export interface TaskCall {
 }
 
 /**
- * Starts a task's container and leaves it to itself: it goes on when we are cut off. Values of variables travel over standard input, no
- * list of processes shows them.
+ * Starts a task's container and leaves it to itself: it goes on when we are cut off. Values of variables are lines of a file that docker
+ * reads from a pipe; they are in no list of processes and in no environment.
+ *
+ * @param variables each of which fits on a line; for others see {@link createTask}
  */
 export function startTask(spec: TaskSpec, variables: readonly Variable[]): TaskCall {
-  const lines = variables.filter(fitsOneLine);
-  const others = variables.filter((variable) => !fitsOneLine(variable));
-  const argv = runContainer(spec, [
-    ...(lines.length === 0 ? [] : ['--env-file', '/dev/stdin']),
-    ...others.flatMap(({ key }) => ['--env', key]),
-  ]);
+  const argv = runContainer(spec, variables.length === 0 ? [] : ['--env-file', '/dev/stdin']);
   if (variables.length === 0) return { argv, input: '' };
-  // `printf` and `export` are the shell's own, and a pipe can be opened as /dev/stdin where a socket cannot. The braces: a script that
-  // arrives in part does nothing.
-  const exported = others.map(({ key, value }) => `${shellCommand(['export', `${key}=${value}`])};`);
-  const file = shellCommand(['printf', String.raw`%s\n`, ...lines.map(({ key, value }) => `${key}=${value}`)]);
-  const run = lines.length === 0 ? '"$@"' : `${file} | "$@"`;
-  return { argv: ['sh', '-s', '--', ...argv], input: ['{', ...exported, `${run}; exit; }`, ''].join('\n') };
+  // `printf` is the shell's own, and a pipe can be opened as /dev/stdin where a socket cannot. The braces: a script that arrives in part
+  // does nothing.
+  const file = shellCommand(['printf', String.raw`%s\n`, ...variables.map(({ key, value }) => `${key}=${value}`)]);
+  return { argv: ['sh', '-s', '--', ...argv], input: `{ ${file} | "$@"; exit; }\n` };
+}
+
+/**
+ * Makes the same container through the engine's own interface, which takes values of any length with line breaks in them: a file of
+ * variables cannot carry those, and the environment of docker must not (PATH, LD_PRELOAD, DOCKER_HOST …). `docker system dial-stdio`
+ * connects our input and its output to the engine, wherever docker finds it. Its input stays open: an engine takes the end of it for the
+ * end of the caller, and gives up.
+ */
+export function createTask(spec: TaskSpec, variables: readonly Variable[]): TaskCall {
+  const body = JSON.stringify({
+    Image: spec.image,
+    ...(spec.args.length === 0 ? {} : { Cmd: spec.args }),
+    Env: variables.map(({ key, value }) => `${key}=${value}`),
+    Labels: Object.fromEntries(labelsOf(spec)),
+    HostConfig: { LogConfig: { Type: LOG_DRIVER, Config: Object.fromEntries(LOG_OPTIONS) } },
+  });
+  const head = [
+    // An answer to HTTP/1.0 comes in one piece, and the connection ends behind it.
+    `POST /containers/create?name=${encodeURIComponent(taskContainer(spec.id))} HTTP/1.0`,
+    'Host: docker',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  return { argv: ['docker', 'system', 'dial-stdio'], input: `${head.join('\r\n')}\r\n\r\n${body}` };
+}
+
+/** Starts what {@link createTask} made. One that runs goes on running. */
+export function startCreated(id: string): string[] {
+  return ['docker', 'start', '--', taskContainer(id)];
 }
 
 /**
  * Whatever the engine's own default is, the output has to be there to be read on, whole: a limit that no disk reaches. Of the drivers whose
  * logs can be read, `json-file` spoils bytes that are no UTF-8, but `local` (of Docker 20) loses the end of lines over 16 KiB.
  */
-const LOG = ['--log-driver=json-file', '--log-opt=max-size=1024g', '--log-opt=max-file=1', '--log-opt=compress=false'];
+const LOG_DRIVER = 'json-file';
+const LOG_OPTIONS = [
+  ['max-size', '1024g'],
+  ['max-file', '1'],
+  ['compress', 'false'],
+] as const;
 
-function runContainer({ id, mark, project, image, args }: TaskSpec, variables: readonly string[]): string[] {
+function labelsOf({ id, mark, project }: TaskSpec): (readonly [string, string])[] {
+  return [[TASK_LABEL, id], [PROJECT_LABEL, project], [MARK_LABEL, mark], ...NOT_OF_COMPOSE];
+}
+
+function runContainer(spec: TaskSpec, variables: readonly string[]): string[] {
   return [
     'docker',
     'run',
     '--detach',
     '--pull=missing',
     '--name',
-    taskContainer(id),
-    '--label',
-    `${TASK_LABEL}=${id}`,
-    '--label',
-    `${PROJECT_LABEL}=${project}`,
-    '--label',
-    `${MARK_LABEL}=${mark}`,
-    ...NOT_OF_COMPOSE.flatMap((label) => ['--label', label]),
-    ...LOG,
+    taskContainer(spec.id),
+    ...labelsOf(spec).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
+    `--log-driver=${LOG_DRIVER}`,
+    ...LOG_OPTIONS.map(([key, value]) => `--log-opt=${key}=${value}`),
     ...variables,
     '--',
-    image,
-    ...args,
+    spec.image,
+    ...spec.args,
   ];
 }
 

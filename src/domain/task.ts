@@ -118,7 +118,11 @@ export interface Variable {
 }
 
 const KEY = /^[A-Za-z_][A-Za-z0-9_.-]{0,254}$/;
-const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Whether a variable may be called so. `__proto__` is one that objects of JavaScript, and whatever reads JSON into them, lose. */
+export function isVariableKey(key: string): boolean {
+  return KEY.test(key) && key !== '__proto__';
+}
 
 /**
  * Reads what `--env` was given: `KEY=VALUE`, or `KEY` for the caller's own value. The last of several counts. Throws BAD_INPUT or USAGE
@@ -133,7 +137,7 @@ export function parseVariables(
     const at = word.indexOf('=');
     const key = at < 0 ? word : word.slice(0, at);
     checkKey(key);
-    const value = at < 0 ? own[key] : word.slice(at + 1);
+    const value = at >= 0 ? word.slice(at + 1) : Object.hasOwn(own, key) ? own[key] : undefined;
     if (value === undefined) {
       fail(
         'USAGE',
@@ -148,6 +152,14 @@ export function parseVariables(
   return [...variables.values()];
 }
 
+/** Variables that come as pairs, under the same rules. */
+export function checkVariables(pairs: readonly (readonly [string, string])[]): readonly Variable[] {
+  return pairs.map(([key, value]) => {
+    checkKey(key);
+    return checked({ key, value });
+  });
+}
+
 /** Whether it fits on one line of a file of variables as Docker reads it: such a line ends where the value has a line break. */
 export function fitsOneLine({ key, value }: Variable): boolean {
   return !/[\n\r]/.test(value) && key.length + value.length < LONGEST_LINE;
@@ -157,13 +169,13 @@ export function fitsOneLine({ key, value }: Variable): boolean {
 const LONGEST_LINE = 60_000;
 
 function checkKey(key: string): void {
-  if (KEY.test(key)) return;
+  if (isVariableKey(key)) return;
   // It may be a value whose key was forgotten.
   fail(
     'BAD_INPUT',
     {
-      en: '--env takes KEY=VALUE or KEY; a key has letters, digits, _ . or -, and begins with a letter or _',
-      zh: '--env 须为 KEY=VALUE 或 KEY;KEY 由字母、数字、_ . - 组成,以字母或 _ 开头',
+      en: 'a variable is KEY=VALUE or KEY; a key has letters, digits, _ . or -, begins with a letter or _, and is not __proto__',
+      zh: '变量须为 KEY=VALUE 或 KEY;KEY 由字母、数字、_ . - 组成,以字母或 _ 开头,且不能是 __proto__',
     },
     { hint: { en: '--env LEVEL=3', zh: '--env LEVEL=3' } },
   );
@@ -173,12 +185,6 @@ function checked(variable: Variable): Variable {
   const { key, value } = variable;
   if (value.includes('\0')) {
     fail('BAD_INPUT', { en: `the value of ${key} holds a NUL character`, zh: `${key} 的值含有 NUL 字符` });
-  }
-  if (!fitsOneLine(variable) && !PLAIN_KEY.test(key)) {
-    fail('BAD_INPUT', {
-      en: `the value of ${key} has several lines or is very long: then the key may have letters, digits and _ only`,
-      zh: `${key} 的值含有多行或过长:此时 KEY 只能由字母、数字和 _ 组成`,
-    });
   }
   return variable;
 }

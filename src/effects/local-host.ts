@@ -8,6 +8,7 @@ export function localConnection(name: string): Connection {
     async exec(argv, options) {
       const { code, stdout, stderr } = await run(argv, {
         input: options.input ?? '',
+        ...(options.holdInput === true ? { holdInput: true } : {}),
         timeout: options.timeout,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(options.onLine === undefined ? {} : { onLine: options.onLine }),

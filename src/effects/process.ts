@@ -5,6 +5,8 @@ export interface RunOptions {
   /** The whole environment of the child; the caller's own environment if absent. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly input?: string | Uint8Array;
+  /** Leaves the input open behind that until the child ends. */
+  readonly holdInput?: boolean;
   /** Milliseconds after which the child is ended; no limit if absent. */
   readonly timeout?: number;
   /** Ends the child, gracefully first, when it fires. */
@@ -47,10 +49,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       : { stdin: options.input === undefined ? ('ignore' as const) : ('pipe' as const) }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: definedOnly(options.env) }),
-    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.input === undefined || options.holdInput ? {} : { input: options.input }),
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   });
+  if (options.holdInput && options.input !== undefined) child.stdin?.on('error', () => {}).write(options.input);
   if (options.onLine !== undefined && !options.inherit) {
     const onLine = options.onLine;
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, onLine);

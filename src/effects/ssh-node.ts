@@ -267,7 +267,8 @@ function execOn(client: Client, host: Host, argv: readonly string[], options: Ex
         const code = end.code ?? 128 + (SIGNALS[end.signal?.replace(/^SIG/, '') ?? ''] ?? 15);
         return finish(() => resolve({ code, stdout: stdout.end(), stderr: stderr.end() }));
       });
-      opened.end(options.input ?? '');
+      if (options.holdInput === true) opened.write(options.input ?? '');
+      else opened.end(options.input ?? '');
     });
   });
 }

@@ -130,6 +130,7 @@ class ProgramConnection implements KeptConnection {
     try {
       const { code } = await this.#ssh([], announced(argv), {
         input: options.input ?? '',
+        ...(options.holdInput === true ? { holdInput: true } : {}),
         signal: stop.signal,
         onOutput(chunk, stream) {
           (stream === 'stderr' ? stderr : announcement).take(Buffer.from(chunk));

@@ -13,6 +13,8 @@ export type Stream = 'stdout' | 'stderr';
 
 export interface ExecOptions {
   readonly input?: string;
+  /** Leaves the input open behind that until the program ends. */
+  readonly holdInput?: boolean;
   /** Called for each line of either stream as it comes. */
   readonly onLine?: (line: string) => void;
   /** Takes both streams as they come, byte for byte; the result's texts stay empty then. */

@@ -11,10 +11,10 @@ import {
 import { FAILED_START, isUncertain, placeTask } from '../apply/tasks.ts';
 import { fail, UserError } from '../domain/errors.ts';
 import {
+  checkVariables,
   newTaskId,
   newTaskRecord,
   parseTaskId,
-  parseVariables,
   type TaskRecord,
   type Variable,
 } from '../domain/task.ts';
@@ -104,8 +104,7 @@ export function sshTasks(project: Project, log: Log): TaskRunner {
   return {
     start(request, heard) {
       return withMachines(async (every) => {
-        const words = Object.entries(request.env ?? {}).map(([key, value]) => `${key}=${value}`);
-        const variables = parseVariables(words, {});
+        const variables = checkVariables(Object.entries(request.env ?? {}));
         const image = await taskImage(project);
         const composeProject = await composeProjectName(project);
         const id = newTaskId(new Date(), randomBytes(3).toString('hex'));

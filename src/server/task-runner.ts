@@ -1,11 +1,26 @@
 import * as z from 'zod';
 import type { Load } from '../domain/schedule.ts';
 
+/** A record of the schema library leaves this key out without a word. */
+function refuseLostKey(env: unknown, context: z.RefinementCtx): unknown {
+  if (typeof env === 'object' && env !== null && Object.hasOwn(env, '__proto__'))
+    context.addIssue({ code: 'custom', message: 'must not have the key __proto__' });
+  return env;
+}
+
 /** A task to run: the words that go to the task image. */
 export const taskRequest = z
   .strictObject({
-    args: z.array(z.string().max(32_768)).min(1).max(1_000),
-    env: z.record(z.string().max(255), z.string().max(32_768)).optional(),
+    args: z
+      .array(
+        z
+          .string()
+          .max(32_768)
+          .refine((word) => !word.includes('\0'), 'must not hold a NUL character'),
+      )
+      .min(1)
+      .max(1_000),
+    env: z.preprocess(refuseLostKey, z.record(z.string().max(255), z.string().max(32_768)).optional()),
     worker: z.string().max(64).optional().describe('the name of a worker; the least loaded one if absent'),
   })
   .meta({ id: 'TaskRequest' });

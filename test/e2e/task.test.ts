@@ -342,7 +342,9 @@ describe('over HTTP', () => {
   test('a task goes to the least loaded as it was heard, and is the same for the command line', async () => {
     await call('/api/workers/register/', { name: 'local', is_local: true }, AGENTS);
     for (const [id, cpu] of HEARD) expect(await beat(id, cpu)).toMatchObject({ status: 200 });
-    const request = { args: [...SHOW, ...HARD], env: { CODE: '42' } };
+    // Values with line breaks: in the environment of docker or its shell each of the others would lead it astray.
+    const traps = { PATH: '/bin:\n', LD_PRELOAD: '\n', DOCKER_HOST: 'tcp://192.0.2.1:1\n', HOME: '/nowhere\n' };
+    const request = { args: [...SHOW, ...HARD], env: { CODE: '42', ...traps } };
     const { status, body } = await call('/api/tasks/', request);
     expect({ status, body }).toMatchObject({ status: 200, body: { worker: 'w1', status: 'waiting', exit_code: null } });
     expect(await ended(body.id)).toMatchObject({
@@ -392,6 +394,10 @@ describe('over HTTP', () => {
     ['what nobody knows', { args: ['true'], image: 'x' }, ADMIN, 400, 'body'],
     ['a worker that is none', { args: ['true'], worker: 'nobody' }, ADMIN, 400, 'worker'],
     ['a variable that is none', { args: ['true'], env: { 'A B': '1' } }, ADMIN, 400, 'env'],
+    ['a variable with a sign in its name', { args: ['true'], env: { 'A=B': '1' } }, ADMIN, 400, 'env'],
+    ['a variable that objects lose', { args: ['true'], env: { ['__proto__']: '1' } }, ADMIN, 400, 'env'],
+    ['a value that no process can have', { args: ['true'], env: { A: '\0' } }, ADMIN, 400, 'env'],
+    ['a word that no process can have', { args: ['\0'] }, ADMIN, 400, 'args[0]'],
     ["an agent's token", { args: ['true'] }, AGENTS, 401, undefined],
   ])('%s', async (_what, request, token, status, field) => {
     const answer = await call('/api/tasks/', request, token);

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { startTask, stopTask, taskLog } from '../../../src/argv/task.ts';
+import { createTask, startTask, stopTask, taskLog } from '../../../src/argv/task.ts';
 import type { TaskSpec, Variable } from '../../../src/domain/task.ts';
 
 const SPEC: TaskSpec = {
@@ -49,10 +49,7 @@ describe('startTask', () => {
   });
 
   it('has values nowhere but in what is read from standard input', () => {
-    const { argv, input } = startTask(SPEC, [
-      { key: 'TOKEN', value: 's3cret' },
-      { key: 'CERT', value: 's3cret\nlines' },
-    ]);
+    const { argv, input } = startTask(SPEC, [{ key: 'TOKEN', value: 's3cret' }]);
     expect(argv.join(' ')).not.toContain('s3cret');
     expect(argv.slice(0, 3)).toEqual(['sh', '-s', '--']);
     expect(argv).toContain('--env-file');
@@ -60,19 +57,18 @@ describe('startTask', () => {
   });
 
   // What docker would be given is asked of a real shell.
-  it('brings any value through a shell unchanged', () => {
-    const value = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
+  it('brings any line through a shell unchanged, and into no environment', () => {
+    const value = fc.string({ unit: 'grapheme' }).filter((text) => !/[\0\r\n]/.test(text));
     fc.assert(
-      fc.property(value, value, (plain, more) => {
-        const variables: Variable[] = [
-          { key: 'PLAIN', value: plain.replaceAll(/[\r\n]/g, '') },
-          { key: 'MORE', value: `${more}\n'$(reboot)` },
-        ];
-        const { argv, input } = startTask({ ...SPEC, args: [plain] }, variables);
+      fc.property(value, (plain) => {
+        const { argv, input } = startTask({ ...SPEC, args: [plain] }, [
+          { key: 'PLAIN', value: plain },
+          { key: 'PATH', value: '/nowhere' },
+        ]);
         const [, , , , ...words] = argv;
-        const shown = `cat; printf '%s\\0' "$MORE" "$@"`;
+        const shown = `cat; printf '%s\\0' "$PLAIN" "$@"`;
         const out = execFileSync('sh', ['-s', '--', 'sh', '-c', shown, ...words], { input }).toString();
-        expect(out).toBe(`PLAIN=${variables[0]?.value}\n${[variables[1]?.value, ...words.slice(1)].join('\0')}\0`);
+        expect(out).toBe(`PLAIN=${plain}\nPATH=/nowhere\n${['', ...words.slice(1)].join('\0')}\0`);
       }),
       { numRuns: 20 },
     );
@@ -92,6 +88,42 @@ describe('startTask', () => {
       }
       expect(out).toBe('');
     }
+  });
+});
+
+describe('createTask', () => {
+  it('asks the engine itself, by a request that is whole or nothing', () => {
+    const variables: Variable[] = [
+      { key: 'PATH', value: '/evil\n' },
+      { key: 'LD_PRELOAD', value: `/evil.so\r\n${'一'.repeat(40_000)}` },
+    ];
+    const { argv, input } = createTask(SPEC, variables);
+    expect(argv).toEqual(['docker', 'system', 'dial-stdio']);
+    const [head = '', body = ''] = input.split(/\r\n\r\n(.*)/s);
+    expect(head.split('\r\n')).toEqual([
+      'POST /containers/create?name=xingrin-task-nightly HTTP/1.0',
+      'Host: docker',
+      'Content-Type: application/json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+    ]);
+    expect(JSON.parse(body)).toEqual({
+      Image: SPEC.image,
+      Cmd: SPEC.args,
+      Env: variables.map(({ key, value }) => `${key}=${value}`),
+      Labels: {
+        'xingrin.task': 'nightly',
+        'xingrin.project': 'shop',
+        'xingrin.mark': 'abc',
+        'com.docker.compose.project': '',
+        'com.docker.compose.service': '',
+      },
+      HostConfig: {
+        LogConfig: { Type: 'json-file', Config: { 'max-size': '1024g', 'max-file': '1', compress: 'false' } },
+      },
+    });
+    expect(JSON.parse(createTask({ ...SPEC, args: [] }, []).input.split('\r\n\r\n')[1] ?? '')).not.toHaveProperty(
+      'Cmd',
+    );
   });
 });
 

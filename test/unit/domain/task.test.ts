@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  checkVariables,
   formatTaskRecord,
   newTaskId,
   parseTaskId,
@@ -56,11 +57,32 @@ describe('variables', () => {
 
   it('are refused without ever showing a value', () => {
     expect(refusal(() => parseVariables(['MISSING'], {})).code).toBe('USAGE');
-    for (const word of ['=s3cret', 's3 cret=1', '1A=s3cret', 's3cret;', 'A=s3cret\0', 'a.b=s3cret\n']) {
+    for (const word of ['=s3cret', 's3 cret=1', '1A=s3cret', 's3cret;', 'A=s3cret\0', '__proto__=s3cret']) {
       const { text, details, exitCode } = refusal(() => parseVariables([word], {}));
       expect(exitCode).toBe(2);
       expect(JSON.stringify([text, details])).not.toMatch(/s3 ?cret/);
     }
+  });
+});
+
+describe('variables that come as pairs', () => {
+  it('are held to the same rules', () => {
+    expect(checkVariables([['a.b', 's3cret\n']])).toEqual([{ key: 'a.b', value: 's3cret\n' }]);
+    for (const [key, value] of [
+      ['A=B', 's3cret'],
+      ['__proto__', 's3cret'],
+      ['A\0', 's3cret'],
+      ['A', 's3cret\0'],
+      ['', 's3cret'],
+    ] as const) {
+      const { text, details, exitCode } = refusal(() => checkVariables([[key, value]]));
+      expect(exitCode).toBe(2);
+      expect(JSON.stringify([text, details])).not.toContain('s3cret');
+    }
+  });
+
+  it('of the caller are own ones, not what every object has', () => {
+    expect(refusal(() => parseVariables(['constructor'], {})).code).toBe('USAGE');
   });
 });
 
