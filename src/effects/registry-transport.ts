@@ -4,23 +4,13 @@ import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Dispatcher, Headers } from 'undici';
+import type { Dispatcher } from 'undici';
 import * as z from 'zod';
 import { UserError } from '../domain/errors.ts';
+import type { Text } from '../domain/text.ts';
 import { docker } from './engine.ts';
 import { listFolder } from './files.ts';
-
-export interface RegistryRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
-}
-
-export interface RegistryAnswer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly bytes: Uint8Array;
-}
+import { ask, type RegistryAnswer, type RegistryRequest } from './registry-request.ts';
 
 /** Milliseconds for one answer with its body. */
 const ANSWER_LIMIT = 15_000;
@@ -29,6 +19,9 @@ const SOON = 8_000;
 
 /** Milliseconds to wait before each further attempt where a registry is busy or a connection broke. */
 const PAUSES = [250, 1_000, 2_500];
+
+/** Milliseconds that a registry may ask us to wait before the next attempt. */
+const LONGEST_WAIT = 20_000;
 
 /** Where Docker keeps certificates of private registries. */
 const CERTIFICATES = '/etc/docker/certs.d';
@@ -51,6 +44,8 @@ export interface RegistryManners {
 interface Place {
   readonly base: string;
   readonly dispatcher: Dispatcher;
+  /** TLS has proved that it is the registry which answers there. */
+  readonly proved: boolean;
 }
 
 /**
@@ -72,20 +67,30 @@ export class RegistryTransport {
 
   /** Asks a registry for a path below its root. Throws UNREACHABLE (exit 4). */
   async send(registry: string, path: string, request: RegistryRequest): Promise<RegistryAnswer> {
-    const known = this.#places.get(registry) ?? this.#find(registry);
-    this.#places.set(registry, known);
-    const { base, dispatcher } = await known;
-    return this.#persistently(registry, `${base}${path}`, request, dispatcher);
+    const { base, dispatcher } = await this.#placeOf(registry);
+    return this.#persistently(silentRegistry(registry), `${base}${path}`, request, dispatcher);
   }
 
-  /** Asks another address that the registry has named: the one that gives out tokens. */
-  async sendTo(registry: string, url: string, request: RegistryRequest): Promise<RegistryAnswer> {
-    const { dispatcher } = await (this.#places.get(registry) ?? this.#find(registry));
-    return this.#persistently(registry, url, request, dispatcher);
+  /** Asks another address that the registry has named: the one that gives out tokens. Throws UNREACHABLE (exit 4). */
+  async sendTo(registry: string, url: URL, request: RegistryRequest): Promise<RegistryAnswer> {
+    const { dispatcher } = await this.#placeOf(registry);
+    return this.#persistently(silentTokenService(registry, url), url.href, request, dispatcher);
+  }
+
+  /** Where a registry is, and whether TLS has proved that it is the one. */
+  async whereIs(registry: string): Promise<{ readonly base: URL; readonly proved: boolean }> {
+    const { base, proved } = await this.#placeOf(registry);
+    return { base: new URL(base), proved };
+  }
+
+  #placeOf(registry: string): Promise<Place> {
+    const known = this.#places.get(registry) ?? this.#find(registry);
+    this.#places.set(registry, known);
+    return known;
   }
 
   async #persistently(
-    registry: string,
+    silence: Text,
     url: string,
     request: RegistryRequest,
     dispatcher: Dispatcher,
@@ -97,7 +102,8 @@ export class RegistryTransport {
         if (!busy || wait === null) return answer;
         await pause(retryAfter(answer) ?? wait);
       } catch (error) {
-        if (wait === null || isTimeout(error) || (attempt > 0 && isRefused(error))) throw unreachable(registry, error);
+        if (error instanceof UserError) throw error;
+        if (wait === null || isTimeout(error) || (attempt > 0 && isRefused(error))) throw unreachable(silence, error);
         await pause(wait);
       }
     }
@@ -105,18 +111,20 @@ export class RegistryTransport {
   }
 
   async #find(registry: string): Promise<Place> {
-    if (this.#plain.has(registry)) return { base: `http://${registry}`, dispatcher: await dispatcherWith({}) };
-    if (registry === HUB) return { base: HUB_ADDRESS, dispatcher: await dispatcherWith({}) };
-    const strict = { base: `https://${registry}`, dispatcher: await dispatcherWith(await certificatesOf(registry)) };
-    if (!(await this.#isInsecure(registry))) return strict;
+    const secure = `https://${registry}`;
+    const plain = `http://${registry}`;
+    if (this.#plain.has(registry)) return { base: plain, dispatcher: await dispatcherWith({}), proved: false };
+    if (registry === HUB) return { base: HUB_ADDRESS, dispatcher: await dispatcherWith({}), proved: true };
+    if (!(await this.#isInsecure(registry)))
+      return { base: secure, dispatcher: await dispatcherWith(await certificatesOf(registry)), proved: true };
     // Docker's order where TLS is not insisted on: any certificate will do, and else none.
-    const lax = { base: `https://${registry}`, dispatcher: await dispatcherWith({ rejectUnauthorized: false }) };
+    const dispatcher = await dispatcherWith({ rejectUnauthorized: false });
     try {
-      await ask(`${lax.base}/v2/`, { method: 'GET' }, lax.dispatcher, this.#limit);
-      return lax;
+      await ask(`${secure}/v2/`, { method: 'GET' }, dispatcher, this.#limit);
+      return { base: secure, dispatcher, proved: false };
     } catch (error) {
-      if (isTimeout(error)) throw unreachable(registry, error);
-      return { base: `http://${registry}`, dispatcher: lax.dispatcher };
+      if (isTimeout(error)) throw unreachable(silentRegistry(registry), error);
+      return { base: error instanceof UserError ? secure : plain, dispatcher, proved: false };
     }
   }
 
@@ -147,27 +155,11 @@ export function isUnreachable(error: unknown): error is UserError {
   return error instanceof UserError && error.code === 'UNREACHABLE';
 }
 
-async function ask(
-  url: string,
-  request: RegistryRequest,
-  dispatcher: Dispatcher,
-  limit: number,
-): Promise<RegistryAnswer> {
-  const { fetch } = (await import('undici')).default;
-  const { method, headers = {}, body } = request;
-  const response = await fetch(url, {
-    method,
-    headers,
-    dispatcher,
-    signal: AbortSignal.timeout(limit),
-    ...(body === undefined ? {} : { body }),
-  });
-  return { status: response.status, headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
-}
-
+/** Milliseconds until a registry wants to be asked again, within bounds; null if it does not say. */
 function retryAfter(answer: RegistryAnswer): number | null {
-  const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN);
-  return Number.isFinite(seconds) ? Math.min(seconds, 20) * 1_000 : null;
+  const said = answer.headers.get('retry-after') ?? '';
+  const wait = /^\d+$/.test(said) ? Number(said) * 1_000 : Date.parse(said) - Date.now();
+  return Number.isNaN(wait) ? null : Math.max(0, Math.min(wait, LONGEST_WAIT));
 }
 
 async function dispatcherWith(tls: { ca?: string[]; rejectUnauthorized?: boolean }): Promise<Dispatcher> {
@@ -210,19 +202,27 @@ function contains(list: BlockList, address: string): boolean {
   return list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
-function unreachable(registry: string, error: unknown): UserError {
-  return new UserError(
-    'UNREACHABLE',
-    { en: `the registry ${registry} does not answer`, zh: `镜像仓库 ${registry} 没有应答` },
-    {
-      hint: {
-        en: 'check the network, the proxy and the name of the registry',
-        zh: '请检查网络、代理以及镜像仓库地址',
-      },
-      evidence: reasonOf(error),
-      cause: error,
+function silentRegistry(registry: string): Text {
+  return { en: `the registry ${registry} does not answer`, zh: `镜像仓库 ${registry} 没有应答` };
+}
+
+function silentTokenService(registry: string, url: URL): Text {
+  const service = `${url.origin}${url.pathname}`;
+  return {
+    en: `${service}, which the registry ${registry} names for tokens, does not answer`,
+    zh: `镜像仓库 ${registry} 指定的令牌服务 ${service} 没有应答`,
+  };
+}
+
+function unreachable(silence: Text, error: unknown): UserError {
+  return new UserError('UNREACHABLE', silence, {
+    hint: {
+      en: 'check the network, the proxy and the name of the registry',
+      zh: '请检查网络、代理以及镜像仓库地址',
     },
-  );
+    evidence: reasonOf(error),
+    cause: error,
+  });
 }
 
 /** Why nobody answered, by the system's own code; `TIMEOUT` for one that kept silent, null for what has none. */

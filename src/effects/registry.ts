@@ -2,13 +2,11 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { PullBudget } from '../domain/check-registry.ts';
 import { fail, UserError } from '../domain/errors.ts';
+import { jsonOrNull } from '../domain/json.ts';
 import { credentialsFor, type Credentials } from './docker-credentials.ts';
-import {
-  RegistryTransport,
-  type RegistryAnswer,
-  type RegistryManners,
-  type RegistryRequest,
-} from './registry-transport.ts';
+import { basic, challengeOf, realmOf, tokenIn, tokenRequest } from './registry-login.ts';
+import type { RegistryAnswer, RegistryRequest } from './registry-request.ts';
+import { RegistryTransport, type RegistryManners } from './registry-transport.ts';
 
 /** A repository in a registry: `docker.io` and `yyhuni/xingrin-server`. */
 export interface RegistryPlace {
@@ -55,15 +53,24 @@ const SINGLE_TYPES = [
 
 const REVISION = 'org.opencontainers.image.revision';
 
-const platformSchema = z.object({ os: z.string(), architecture: z.string(), variant: z.string().optional() });
+/** As registries write digests. It becomes part of an address, so nothing else may stand in it. */
+const DIGEST = /^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+
+/** Platforms of one image that we ask about; the images with the most have some thirty. */
+const MOST_PLATFORMS = 200;
+
+const digestSchema = z.string().regex(DIGEST);
+const wordSchema = z.string().regex(/^[\w.-]{0,64}$/);
+const platformSchema = z.object({ os: wordSchema, architecture: wordSchema, variant: wordSchema.optional() });
 const indexSchema = z.object({
-  manifests: z.array(z.object({ digest: z.string(), platform: platformSchema.optional() })),
+  manifests: z.array(z.object({ digest: digestSchema, platform: platformSchema.optional() })).max(MOST_PLATFORMS),
 });
-const singleSchema = z.object({ config: z.object({ digest: z.string() }) });
+const singleSchema = z.object({ config: z.object({ digest: digestSchema }) });
 const configSchema = platformSchema.extend({
   config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
 });
-const tokenSchema = z.object({ token: z.string().optional(), access_token: z.string().optional() });
+/** What tells an index from a single manifest. One that could be read as either means different images to different readers. */
+const kindSchema = z.looseObject({ mediaType: z.string().optional() });
 
 /** Asks registries about images, and names images in them, by the distribution protocol. */
 export class Registry {
@@ -89,7 +96,7 @@ export class Registry {
       const { status, headers } = await this.#ask(place, path, { method: 'HEAD', headers: { accept } }, 'pull');
       return {
         status,
-        digest: headers.get('docker-content-digest'),
+        digest: digestNamedIn(headers),
         pulls: pullsOf(headers.get('ratelimit-remaining'), headers.get('ratelimit-limit')),
         clock: secondsOf(headers.get('date')),
       };
@@ -113,7 +120,8 @@ export class Registry {
 
   /**
    * The image under an image tag or digest, or null. Every platform it names was asked for, so that what is returned can be
-   * pulled. Throws UNREACHABLE, AUTHENTICATION (exit 4), or FAILED for an answer that is none.
+   * pulled. Throws UNREACHABLE, AUTHENTICATION (exit 4), DIGEST_DIFFERS (exit 6) for other bytes than were asked for, or FAILED for an
+   * answer that is none.
    */
   async image(place: RegistryPlace, reference: string): Promise<RegistryImage | null> {
     const manifest = await this.manifest(place, reference);
@@ -131,26 +139,29 @@ export class Registry {
     };
   }
 
-  /** The manifest under an image tag or digest, or null. */
+  /** The manifest under an image tag or digest, or null. Throws as {@link image}. */
   async manifest(place: RegistryPlace, reference: string): Promise<Manifest | null> {
     const accept = [...INDEX_TYPES, ...SINGLE_TYPES].join(', ');
     const path = `/v2/${place.path}/manifests/${reference}`;
-    const { status, headers, bytes } = await this.#ask(place, path, { method: 'GET', headers: { accept } }, 'pull');
-    if (status === 404) return null;
-    expectSuccess(place, status, bytes);
+    const answer = await this.#ask(place, path, { method: 'GET', headers: { accept } }, 'pull');
+    if (answer.status === 404) return null;
+    expectSuccess(place, answer);
+    const { headers, bytes } = answer;
+    requireDigest(place, DIGEST.test(reference) ? reference : digestNamedIn(headers), bytes);
     const mediaType = (headers.get('content-type') ?? '').split(';')[0]?.trim() ?? '';
-    return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, mediaType, bytes };
+    requireOneMeaning(place, mediaType, bytes);
+    return { digest: digestOf(bytes), mediaType, bytes };
   }
 
   /** Puts a manifest that the repository already has under one more image tag. Nothing else is sent. */
   async putManifest(place: RegistryPlace, tag: string, manifest: Manifest): Promise<void> {
     const request = { method: 'PUT' as const, headers: { 'content-type': manifest.mediaType }, body: manifest.bytes };
     const answer = await this.#ask(place, `/v2/${place.path}/manifests/${tag}`, request, 'pull,push');
-    expectSuccess(place, answer.status, answer.bytes);
+    expectSuccess(place, answer);
   }
 
   async #platformsOf(place: RegistryPlace, index: Manifest): Promise<(Platform | null)[]> {
-    const { manifests } = indexSchema.parse(jsonOf(index.bytes));
+    const { manifests } = parsed(indexSchema, place, index.bytes);
     // Attestations stand among the platforms as "unknown/unknown".
     const real = manifests.filter(({ platform }) => platform === undefined || platform.os !== 'unknown');
     return Promise.all(
@@ -162,13 +173,14 @@ export class Registry {
   }
 
   async #platformOf(place: RegistryPlace, manifest: Manifest): Promise<Platform | null> {
-    const parsed = singleSchema.safeParse(jsonOf(manifest.bytes));
-    if (!parsed.success) return null;
-    const path = `/v2/${place.path}/blobs/${parsed.data.config.digest}`;
-    const { status, bytes } = await this.#ask(place, path, { method: 'GET' }, 'pull');
-    if (status === 404) return null;
-    expectSuccess(place, status, bytes);
-    const { config, ...platform } = configSchema.parse(jsonOf(bytes));
+    const single = singleSchema.safeParse(jsonIn(manifest.bytes));
+    if (!single.success) return null;
+    const { digest } = single.data.config;
+    const answer = await this.#ask(place, `/v2/${place.path}/blobs/${digest}`, { method: 'GET' }, 'pull');
+    if (answer.status === 404) return null;
+    expectSuccess(place, answer);
+    requireDigest(place, digest, answer.bytes);
+    const { config, ...platform } = parsed(configSchema, place, answer.bytes);
     return { platform: platformName(platform), digest: manifest.digest, revision: config?.Labels?.[REVISION] ?? null };
   }
 
@@ -181,26 +193,28 @@ export class Registry {
     };
     const first = await this.#transport.send(place.registry, path, authorized());
     if (first.status !== 401) return first;
-    const challenge = first.headers.get('www-authenticate') ?? '';
-    const authorization = await this.#authorize(place, challenge, scope);
+    const authorization = await this.#authorize(place, first, scope);
     if (authorization === null) return refuseAccess(place, 401);
     this.#authorizations.set(key, authorization);
     return this.#transport.send(place.registry, path, authorized());
   }
 
   /** Answers a registry's challenge: with a password where it asks for one, else with a token from the place it names. */
-  async #authorize({ registry, path }: RegistryPlace, challenge: string, scope: string): Promise<string | null> {
+  async #authorize({ registry, path }: RegistryPlace, answer: RegistryAnswer, scope: string): Promise<string | null> {
+    const where = { registry, ...(await this.#transport.whereIs(registry)) };
+    // Another host, to which the registry has redirected us, has nothing to ask for.
+    if (answer.origin !== where.base.origin) return null;
+    const challenge = challengeOf(answer.headers.get('www-authenticate') ?? '');
+    if (challenge === null) return null;
     const kept = this.#credentials.get(registry) ?? credentialsFor(registry);
     this.#credentials.set(registry, kept);
     const credentials = await kept;
-    if (/^basic/i.test(challenge)) return credentials === null ? null : basic(credentials);
-    const { realm, service } = parametersOf(challenge);
-    if (realm === undefined) return null;
-    const request = tokenRequest(realm, service, scope, credentials);
-    const { status, bytes } = await this.#transport.sendTo(registry, ...request);
-    expectSuccess({ registry, path }, status, bytes);
-    const { token, access_token } = tokenSchema.parse(jsonOf(bytes));
-    return `Bearer ${token ?? access_token ?? ''}`;
+    if (challenge.scheme === 'basic') return credentials === null ? null : basic(credentials);
+    const realm = realmOf(challenge.realm, where, credentials !== null);
+    const { url, request } = tokenRequest(realm, challenge.service, scope, credentials);
+    const token = await this.#transport.sendTo(registry, url, request);
+    expectSuccess({ registry, path }, token, realm);
+    return `Bearer ${tokenIn(token.bytes, realm)}`;
   }
 }
 
@@ -218,18 +232,85 @@ function pullsOf(remaining: string | null, limit: string | null): PullBudget | n
     : { left: Number(left), of: Number(whole), window: Number(window ?? 21_600) };
 }
 
-function expectSuccess(place: RegistryPlace, status: number, bytes: Uint8Array): void {
+/** @param realm where the answer is from, if not from the registry itself */
+function expectSuccess(place: RegistryPlace, { status, bytes, headers }: RegistryAnswer, realm?: URL): void {
   if (status >= 200 && status < 300) return;
   if (status === 401 || status === 403) refuseAccess(place, status);
   const { registry, path } = place;
+  const name = realm === undefined ? registry : realm.origin;
+  const wait = headers.get('retry-after');
+  const busy = {
+    en: `it has been asked too often; try again later${wait === null ? '' : ` (Retry-After: ${wait})`}, or log in: ${loginAt(registry)}`,
+    zh: `请求过于频繁;请稍后再试${wait === null ? '' : `(Retry-After: ${wait})`},或先登录:${loginAt(registry)}`,
+  };
   fail(
     status === 429 || status >= 500 ? 'UNREACHABLE' : 'FAILED',
     {
-      en: `the registry ${registry} answered ${status} for ${path}`,
-      zh: `镜像仓库 ${registry} 对 ${path} 返回了 ${status}`,
+      en: `the registry ${name} answered ${status} for ${path}`,
+      zh: `镜像仓库 ${name} 对 ${path} 返回了 ${status}`,
     },
-    { evidence: new TextDecoder().decode(bytes.subarray(0, 2_000)).trim() },
+    {
+      evidence: new TextDecoder().decode(bytes.subarray(0, 2_000)).trim(),
+      ...(status === 429 ? { hint: busy } : {}),
+    },
   );
+}
+
+/** The digest that a registry gives for what it answers; null where it names none. */
+function digestNamedIn(headers: RegistryAnswer['headers']): string | null {
+  const named = headers.get('docker-content-digest') ?? '';
+  return DIGEST.test(named) ? named : null;
+}
+
+function digestOf(bytes: Uint8Array, algorithm = 'sha256'): string {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+}
+
+/** Throws DIGEST_DIFFERS (exit 6) unless the bytes are those that a digest stands for; null: none was named. */
+function requireDigest({ registry, path }: RegistryPlace, digest: string | null, bytes: Uint8Array): void {
+  if (digest === null) return;
+  const [algorithm = ''] = digest.split(':');
+  const found = digestOf(bytes, algorithm);
+  if (found === digest) return;
+  fail(
+    'DIGEST_DIFFERS',
+    {
+      en: `the registry ${registry} answers with other bytes for ${path} than their digest says: ${digest} was to come, ${found} came`,
+      zh: `镜像仓库 ${registry} 对 ${path} 的应答与摘要不符:应为 ${digest},实为 ${found}`,
+    },
+    {
+      hint: {
+        en: `the registry, or a proxy or mirror before it, changes what it gives out; do not use it before that is explained`,
+        zh: `镜像仓库或其前面的代理、镜像站篡改了内容;查明原因前请勿使用`,
+      },
+    },
+  );
+}
+
+/** Throws FAILED for a manifest that says two things of what it is: readers would not agree on which image it means. */
+function requireOneMeaning(place: RegistryPlace, mediaType: string, bytes: Uint8Array): void {
+  const read = kindSchema.safeParse(jsonIn(bytes));
+  const known = [...INDEX_TYPES, ...SINGLE_TYPES].includes(mediaType);
+  if (!known || !read.success) return;
+  const own = read.data.mediaType ?? mediaType;
+  const both = 'manifests' in read.data && ('config' in read.data || 'layers' in read.data);
+  if (own !== mediaType || both) refuseAnswer(place);
+}
+
+function parsed<T>(schema: z.ZodType<T>, place: RegistryPlace, bytes: Uint8Array): T {
+  const read = schema.safeParse(jsonIn(bytes));
+  return read.success ? read.data : refuseAnswer(place);
+}
+
+function refuseAnswer({ registry, path }: RegistryPlace): never {
+  return fail('FAILED', {
+    en: `what the registry ${registry} answers for ${path} does not describe an image`,
+    zh: `镜像仓库 ${registry} 对 ${path} 的应答不是镜像描述`,
+  });
+}
+
+function jsonIn(bytes: Uint8Array): unknown {
+  return jsonOrNull(new TextDecoder().decode(bytes));
 }
 
 /** `linux/arm64` for arm64 of any spelling: its variant v8 is the only one there is. */
@@ -245,43 +326,8 @@ interface Platform {
   readonly revision: string | null;
 }
 
-function tokenRequest(
-  realm: string,
-  service: string | undefined,
-  scope: string,
-  credentials: Credentials | null,
-): [string, RegistryRequest] {
-  if (credentials?.user === null) {
-    const form = new URLSearchParams({
-      grant_type: 'refresh_token',
-      refresh_token: credentials.identityToken,
-      client_id: 'xingrin',
-      scope,
-      ...(service === undefined ? {} : { service }),
-    });
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    return [realm, { method: 'POST', headers, body: form.toString() }];
-  }
-  const url = new URL(realm);
-  if (service !== undefined) url.searchParams.set('service', service);
-  url.searchParams.set('scope', scope);
-  return [url.href, { method: 'GET', headers: credentials === null ? {} : { authorization: basic(credentials) } }];
-}
-
-function basic(credentials: Credentials): string {
-  const { user, password } =
-    credentials.user === null ? { user: '<token>', password: credentials.identityToken } : credentials;
-  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-}
-
-/** The parameters of a `WWW-Authenticate: Bearer realm="…",service="…"` header. */
-function parametersOf(challenge: string): Record<string, string | undefined> {
-  const pairs = [...challenge.matchAll(/(\w+)="([^"]*)"/g)];
-  return Object.fromEntries(pairs.map(([, name = '', value = '']) => [name.toLowerCase(), value]));
-}
-
 function refuseAccess({ registry, path }: RegistryPlace, status: number): never {
-  const login = registry === 'docker.io' ? 'docker login' : `docker login ${registry}`;
+  const login = loginAt(registry);
   return fail(
     'AUTHENTICATION',
     {
@@ -292,10 +338,6 @@ function refuseAccess({ registry, path }: RegistryPlace, status: number): never 
   );
 }
 
-function jsonOf(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return null;
-  }
+function loginAt(registry: string): string {
+  return registry === 'docker.io' ? 'docker login' : `docker login ${registry}`;
 }
