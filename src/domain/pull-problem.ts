@@ -1,7 +1,17 @@
 import type { Text } from './text.ts';
 
 /** Why an engine could not get an image. */
-export type PullProblem = 'disk' | 'login' | 'missing' | 'name' | 'plain' | 'certificate' | 'network' | 'other';
+export type PullProblem =
+  | 'disk'
+  | 'login'
+  | 'missing'
+  | 'name'
+  | 'plain'
+  | 'certificate'
+  | 'altered'
+  | 'cut'
+  | 'network'
+  | 'other';
 
 /**
  * The engine has one exit code for all of it, and tells the rest in words of its own, always English; registries add theirs. The first
@@ -14,10 +24,10 @@ const SIGNS: readonly (readonly [PullProblem, RegExp])[] = [
   ['name', /no such host|server misbehaving|name resolution/i],
   ['plain', /server gave HTTP response to HTTPS client/i],
   ['certificate', /x509|certificate/i],
-  [
-    'network',
-    /refused|timeout|timed out|deadline exceeded|unreachable|no route to host|reset by peer|\bEOF\b|broken pipe/i,
-  ],
+  ['altered', /verification failed|unexpected commit digest|unexpected commit size/i],
+  // It was there, and then no more: what `dial` says is of a connection that never was.
+  ['cut', /unexpected EOF|reset by peer|broken pipe|read tcp|httpReadSeeker|\bEOF\b/i],
+  ['network', /refused|timeout|timed out|deadline exceeded|unreachable|no route to host/i],
 ];
 
 /** What went wrong, from what `docker pull` wrote to stderr. */
@@ -77,6 +87,28 @@ export function pullProblemText(problem: PullProblem, registry: string, image: s
         mend: {
           en: `put its authority into /etc/docker/certs.d/${registry}/ca.crt there`,
           zh: `请把其 CA 证书放到该主机的 /etc/docker/certs.d/${registry}/ca.crt`,
+        },
+      };
+    case 'altered':
+      return {
+        said: {
+          en: `what ${registry} gave is not what its digest says`,
+          zh: `${registry} 给出的内容与其摘要不符`,
+        },
+        mend: {
+          en: `do not use ${registry}, or the proxy or mirror before it, before that is explained`,
+          zh: `查明原因前,请勿使用 ${registry} 或其前面的代理、镜像站`,
+        },
+      };
+    case 'cut':
+      return {
+        said: {
+          en: `the connection to ${registry} broke off while it was loading`,
+          zh: `下载过程中与 ${registry} 的连接中断`,
+        },
+        mend: {
+          en: `try again: layers that are here already are kept; docker pull ${image} shows how far it gets`,
+          zh: `请重试:已下载的层会保留;docker pull ${image} 可查看进度`,
         },
       };
     case 'network':
