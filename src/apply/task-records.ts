@@ -36,7 +36,7 @@ export async function updateRecord(
   news: Partial<Pick<TaskRecord, 'started' | 'end'>>,
 ): Promise<TaskRecord> {
   const now = { ...record, ...news };
-  await writeFileAtomic(recordFile(state, record.id), formatTaskRecord(now), { mode: 0o600 });
+  await writeFileAtomic(recordFile(state, record.id), formatTaskRecord(now), { mode: 0o600, replaceLink: true });
   return now;
 }
 
@@ -89,7 +89,7 @@ async function recordIfAnswered(
   answered: ReadonlySet<Machine>,
 ): Promise<Placed | { readonly machine: Machine } | null> {
   await makeFolder(recordsFolder(state), 0o700);
-  const held = await (turn ?? (() => holdFileLock(join(recordsFolder(state), '.lock'), CHOICE_LIMIT)))();
+  const held = await (turn ?? (() => holdFileLock(join(state, 'tasks.lock'), CHOICE_LIMIT)))();
   if (held === null) {
     fail('LOCKED', { en: 'others have been placing tasks for a minute', zh: '其他任务仍在分配中,已等待一分钟' });
   }

@@ -17,6 +17,15 @@ export function declareProject({ t, command, heading }: Declare): void {
     }),
   );
   command(
+    'recover',
+    {
+      en: 'finish or undo what was interrupted, and do nothing else',
+      zh: '完成或撤销被中断的操作,不做其他事情',
+    },
+    async () => (await import('../commands/recover-command.ts')).recoverCommand,
+    () => ({}),
+  );
+  command(
     'config [what]',
     { en: 'show the configuration in force, or its JSON Schema', zh: '显示生效的配置或其 JSON Schema' },
     async () => (await import('../commands/config.ts')).configCommand,

@@ -15,7 +15,7 @@ import { openProject, type Project } from '../observe/project.ts';
 import { changedKeys, changedWorkers, planBackup, planRestore } from '../plan/backup.ts';
 import { table } from '../ui/layout.ts';
 import { perform, type Proposal } from './perform.ts';
-import { recoverIfInterrupted } from './recover.ts';
+import { tellInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 
 export interface BackupOptions {
@@ -38,7 +38,7 @@ export async function backupCommand(session: Session, { action, name }: BackupOp
   if (action === 'create') return create(session, project);
   if (action === 'restore')
     return perform(session, project, 'backup restore', () => proposeRestore(session, project, name));
-  await recoverIfInterrupted(session, project, 'backup list');
+  await tellInterrupted(session, project);
   return list(session, await readBackups(project));
 }
 

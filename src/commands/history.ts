@@ -1,13 +1,13 @@
 import { readHistory } from '../observe/history.ts';
 import { openProject } from '../observe/project.ts';
 import { table } from '../ui/layout.ts';
-import { recoverIfInterrupted } from './recover.ts';
+import { tellInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 
 /** Lists the deployments of this machine, newest first. */
 export async function historyCommand(session: Session): Promise<Report> {
   const project = await openProject(session.globals.project);
-  await recoverIfInterrupted(session, project, 'history');
+  await tellInterrupted(session, project);
   const deployments = [...(await readHistory(project))].reverse();
   const zh = session.terminal.language === 'zh';
   const head = (zh ? ['时间', '操作', '版本', '提交'] : ['WHEN', 'COMMAND', 'VERSION', 'COMMIT']).map(

@@ -8,7 +8,7 @@ import type { Json, Plan, StepStatus } from '../plan/plan.ts';
 import { displayFor } from '../ui/follow.ts';
 import { headline, renderPlan } from '../ui/plan.ts';
 import { runHook } from './hooks.ts';
-import { exclusively, recoverIfInterrupted } from './recover.ts';
+import { exclusively, tellInterrupted } from './recover.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
 
 /** What goes on before a plan is shown, and before a command ends. */
@@ -35,7 +35,7 @@ export async function perform(
   propose: () => Promise<Proposal>,
 ): Promise<Report> {
   if (session.globals.dryRun) {
-    await recoverIfInterrupted(session, project, command);
+    await tellInterrupted(session, project);
     return dryReport(session, await session.terminal.waiting(LOOKING, propose));
   }
   return exclusively(session, project, command, async () => {

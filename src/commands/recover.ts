@@ -27,27 +27,16 @@ export async function exclusively<T>(
 }
 
 /**
- * For commands that only look: if an operation was interrupted and nobody is at it now, finish or undo it first, so that what
- * they show is one of its two ends. A dry run only says so.
+ * For commands that only look: says what works on the project now, and what was interrupted. They recover nothing: what a journal asks
+ * for is an effect, and only a command that is there to change something has effects.
  */
-export async function recoverIfInterrupted(session: Session, project: Project, command: string): Promise<void> {
+export async function tellInterrupted(session: Session, project: Project): Promise<void> {
   if (!(await exists(project.journal))) return;
   const unfinished = await unfinishedOperations(project.journal);
   if (unfinished.length === 0) return;
   const busy = await lockHolder(project.state);
   if (busy !== null) return warnOfBusy(session, busy);
-  if (session.globals.dryRun) {
-    for (const operation of unfinished) session.warn(interruptedText(operation, null));
-    return;
-  }
-  try {
-    await exclusively(session, project, command, async () => {});
-  } catch (error) {
-    if (!(error instanceof UserError) || error.code !== 'LOCKED') throw error;
-    // Somebody was faster. Looking is allowed all the same.
-    const faster = await lockHolder(project.state);
-    if (faster !== null) warnOfBusy(session, faster);
-  }
+  for (const operation of unfinished) session.warn(interruptedText(operation, null));
 }
 
 function warnOfBusy(session: Session, { command, user, host, since }: LockHolder): void {
@@ -102,7 +91,10 @@ export function interruptedText(operation: Operation, direction: 'finish' | 'und
     finish: { en: '; finishing it', zh: ';正在完成它' },
     undo: { en: '; going back to where it began', zh: ';正在回到开始前的状态' },
     abandon: { en: '; it is left as it is', zh: ';保持现状' },
-    none: { en: '; the next command will finish or undo it', zh: ';下一个命令会完成或撤销它' },
+    none: {
+      en: '; to finish or undo it: xingrin recover (so does every command that changes something)',
+      zh: ';执行 xingrin recover 可完成或撤销它(任何会产生变更的命令也会这样做)',
+    },
   }[direction ?? 'none'];
   return {
     en: `${plan.command} ${what} of ${at} was interrupted${where.en}${then.en}`,

@@ -26,7 +26,7 @@ import { machinesFor, taskImage, type Machines } from '../observe/machines.ts';
 import { openProject, type Project } from '../observe/project.ts';
 import { readTaskRecords, type Task } from '../observe/tasks.ts';
 import { taskData } from '../ui/tasks.ts';
-import { recoverIfInterrupted } from './recover.ts';
+import { tellInterrupted } from './recover.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
 import { whyNot, withMachines } from './task-machines.ts';
 import { openOutput, type Output } from './task-output.ts';
@@ -45,7 +45,7 @@ export async function taskRunCommand(session: Session, options: TaskRunOptions):
   const id =
     options.id === undefined ? newTaskId(session.now(), randomBytes(3).toString('hex')) : parseTaskId(options.id);
   const project = await openProject(session.globals.project);
-  await recoverIfInterrupted(session, project, 'task run');
+  await tellInterrupted(session, project);
   const image = await taskImage(project);
   return withMachines(session, project, async (machines) => {
     const composeProject = await composeProjectName(project);

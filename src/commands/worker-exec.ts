@@ -8,7 +8,7 @@ import type { ExecResult } from '../effects/transport.ts';
 import { readInventory } from '../observe/inventory.ts';
 import { openProject } from '../observe/project.ts';
 import { printable } from '../ui/layout.ts';
-import { recoverIfInterrupted } from './recover.ts';
+import { tellInterrupted } from './recover.ts';
 import { ReportedFailure, type Report, type Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
 
@@ -58,7 +58,7 @@ async function onWorkers(
 ): Promise<Report> {
   const { parallel, timeout } = parseFanOut(flags);
   const project = await openProject(session.globals.project);
-  await recoverIfInterrupted(session, project, command);
+  await tellInterrupted(session, project);
   const workers = selectWorkers(await readInventory(project), hosts);
   const { terminal, paint, globals, signal } = session;
   if (globals.dryRun) {

@@ -6,7 +6,7 @@ import { openProject, type Project } from '../observe/project.ts';
 import { observedData, renderWorkers, workerData, type Seen } from '../ui/workers.ts';
 import { NO_SERVER } from './deploy.ts';
 import { LOOKING } from './perform.ts';
-import { recoverIfInterrupted } from './recover.ts';
+import { tellInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 import { keyRingOf } from './worker-access.ts';
 
@@ -14,7 +14,7 @@ import { keyRingOf } from './worker-access.ts';
 export async function workerListCommand(session: Session, { hosts }: { hosts?: string }): Promise<Report> {
   const { terminal, paint } = session;
   const project = await openProject(session.globals.project);
-  await recoverIfInterrupted(session, project, 'worker list');
+  await tellInterrupted(session, project);
   const inventory = await readInventory(project);
   if (inventory.workers.length === 0) {
     const none = {

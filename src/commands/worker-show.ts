@@ -3,14 +3,14 @@ import { fingerprint } from '../effects/host-key.ts';
 import { readInventory } from '../observe/inventory.ts';
 import { openProject } from '../observe/project.ts';
 import { observedData, renderWorker, workerData } from '../ui/workers.ts';
-import { recoverIfInterrupted } from './recover.ts';
+import { tellInterrupted } from './recover.ts';
 import type { Report, Session } from './session.ts';
 import { lookAtWorkers } from './worker-list.ts';
 
 /** Shows all that is declared of one worker, and how it is. */
 export async function workerShowCommand(session: Session, { name }: { name: string }): Promise<Report> {
   const project = await openProject(session.globals.project);
-  await recoverIfInterrupted(session, project, 'worker show');
+  await tellInterrupted(session, project);
   const worker = findWorker(await readInventory(project), name);
   const { language } = session.terminal;
   const seen = (await lookAtWorkers(session, project, [worker])).get(worker.id);

@@ -99,7 +99,7 @@ export function checkOperations({ running, interrupted }: OperationFacts): Look 
       grave: true,
       seen: { en: `${what} of ${at} was interrupted`, zh: `${at} 的 ${what} 被中断` },
       why: { en: 'the stack may be between two versions', zh: '服务可能介于两个版本之间' },
-      mend: same('xingrin doctor --fix'),
+      mend: same('xingrin recover'),
       fix: { kind: 'recover' },
     })),
   };

@@ -166,6 +166,7 @@ const DATA: Readonly<Record<string, z.ZodRawShape>> = {
   },
   prune: { ...plan, ...optional({ freed: z.number(), hosts: z.array(pruned) }) },
   backup: optional({ ...plan, backups: z.array(backup), backup: maybe, restored: text }),
+  recover: { interrupted: strings },
   lock: optional({ holder: holder.nullable(), interrupted: strings, abandoned: strings }),
   config: optional({ config: z.record(z.string(), z.unknown()), schema: z.record(z.string(), z.unknown()) }),
   completion: optional({ shell: text, script: text, candidates: strings }),

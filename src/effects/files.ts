@@ -31,6 +31,22 @@ export async function readText(path: string): Promise<string | null> {
   }
 }
 
+/**
+ * The text of a file in a folder that others write to as well; null where there is none, or something else: a link, a pipe, a folder, or
+ * more than `limit` bytes.
+ */
+export async function readForeignText(path: string, limit: number): Promise<string | null> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await open(path, flags).catch(() => null);
+  if (file === null) return null;
+  try {
+    const found = await file.stat();
+    return found.isFile() && found.size <= limit ? await file.readFile('utf8') : null;
+  } finally {
+    await file.close();
+  }
+}
+
 export async function exists(path: string): Promise<boolean> {
   try {
     await access(path, constants.F_OK);
@@ -46,8 +62,14 @@ export async function exists(path: string): Promise<boolean> {
  * that leads to it. Creates folders.
  * Throws DISK or PRECONDITION (exit 6) where the disk is full or may not be written; what was there is untouched then.
  */
-export async function writeFileAtomic(path: string, text: string, options: { mode?: number } = {}): Promise<void> {
-  await sayingWhy(path, () => replaceFile(path, text, options.mode));
+export async function writeFileAtomic(path: string, text: string, options: WriteOptions = {}): Promise<void> {
+  await sayingWhy(path, () => replaceFile(path, text, options));
+}
+
+export interface WriteOptions {
+  readonly mode?: number;
+  /** A symbolic link is replaced, not followed: for folders that others write to as well. */
+  readonly replaceLink?: boolean;
 }
 
 /** How the files end that {@link writeFileAtomic} writes before it renames them. */
@@ -72,9 +94,13 @@ export async function createFileAtomic(path: string, text: string, mode: number)
   }
 }
 
-async function replaceFile(name: string, text: string, wanted: number | undefined): Promise<void> {
-  const path = await behindLinks(name);
-  const old = await statOf(path);
+async function replaceFile(
+  name: string,
+  text: string,
+  { mode: wanted, replaceLink = false }: WriteOptions,
+): Promise<void> {
+  const path = replaceLink ? name : await behindLinks(name);
+  const old = replaceLink ? null : await statOf(path);
   const mode = wanted ?? (old === null ? 0o644 : old.mode & 0o777);
   await putFile(path, text, { mode, owner: old }, (temporary) => rename(temporary, path));
 }
@@ -178,6 +204,11 @@ export async function remove(path: string): Promise<void> {
 export async function modeOf(path: string): Promise<number | null> {
   const found = await statOf(path);
   return found === null ? null : found.mode & 0o777;
+}
+
+/** The user id of a file or folder. */
+export async function ownerOf(path: string): Promise<number> {
+  return (await stat(path)).uid;
 }
 
 async function statOf(path: string): Promise<Stats | null> {

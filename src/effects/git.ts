@@ -35,10 +35,18 @@ export class Git {
     this.#client = client;
   }
 
-  /** Opens the checkout whose top folder is `root`, or null if that is no checkout (or there is no git). */
-  static async open(root: string, env: Readonly<Record<string, string>> = {}): Promise<Git | null> {
-    const git = new Git(root, clientFor(root, env));
-    return (await git.try(['rev-parse', '--git-dir'])) === null ? null : git;
+  /**
+   * Opens the checkout whose top folder is `root`, or null if that is no checkout (or there is no git).
+   *
+   * @param refuse called with the first file that git tracks below `never`, which must not come with a checkout
+   */
+  static async open(root: string, never: string, refuse: (path: string) => never): Promise<Git | null> {
+    const git = new Git(root, clientFor(root, {}));
+    // One question for both: what it says, and whether git can say anything here.
+    const tracked = await git.try(['ls-files', '-z', '--', never]);
+    if (tracked === null) return null;
+    const [first = ''] = tracked.split('\0');
+    return first === '' ? git : refuse(first);
   }
 
   /** The same checkout with more environment: an index of its own, an author. */

@@ -5,6 +5,18 @@ export function whoAmI(): { user: string; host: string; pid: number } {
   return { user: process.env['SUDO_USER'] ?? userName(), host: hostname(), pid: process.pid };
 }
 
+/**
+ * The users whose files we obey: our own, root, and the person behind sudo. Empty where the system has no user ids.
+ *
+ * Source of the rule: git's own guard of ownership (safe.directory) trusts the same three.
+ */
+export function trustedUids(): ReadonlySet<number> {
+  const own = process.geteuid?.();
+  if (own === undefined) return new Set();
+  const behindSudo = process.env['SUDO_UID'] ?? '';
+  return new Set([own, 0, ...(own === 0 && /^\d{1,10}$/.test(behindSudo) ? [Number(behindSudo)] : [])]);
+}
+
 function userName(): string {
   try {
     return userInfo().username;

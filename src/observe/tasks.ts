@@ -15,7 +15,7 @@ import {
   type TaskWorker,
 } from '../domain/task.ts';
 import { onEach } from '../effects/fleet.ts';
-import { listFolder, readText } from '../effects/files.ts';
+import { listFolder, readForeignText } from '../effects/files.ts';
 import { isAway, type Machine } from '../effects/machine.ts';
 import type { Connection } from '../effects/transport.ts';
 
@@ -129,6 +129,9 @@ function timeOrNull(time: string): string | null {
   return time.startsWith('0001-') ? null : time;
 }
 
+/** Bytes of a record: a command line has at most 128 KiB a word, and the control plane writes here as well. */
+const RECORD_LIMIT = 4 * 1024 * 1024;
+
 /** Where the records of tasks are, below the project's state folder. */
 export function recordsFolder(state: string): string {
   return join(state, 'tasks');
@@ -140,7 +143,7 @@ export function recordFile(state: string, id: string): string {
 
 /** The record of a task; null if there is none. One that was damaged counts as none. */
 export async function readTaskRecord(state: string, id: string): Promise<TaskRecord | null> {
-  const text = await readText(recordFile(state, id));
+  const text = await readForeignText(recordFile(state, id), RECORD_LIMIT);
   return text === null ? null : parseTaskRecord(text);
 }
 

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { UserError } from '../domain/errors.ts';
 import { openLog } from '../effects/log.ts';
-import { openProject } from '../observe/project.ts';
+import { openMountedProject } from '../observe/project.ts';
 import { serve } from './serve.ts';
 import { readSettings } from './settings.ts';
 import { sshTasks } from './ssh-tasks.ts';
@@ -19,7 +19,7 @@ else await run();
 async function run(): Promise<void> {
   const say = (line: string): void => void process.stdout.write(line);
   try {
-    const project = await openProject(PROJECT);
+    const project = await openMountedProject(PROJECT);
     const settings = await readSettings(process.env, project);
     const log = openLog([settings.agentToken, settings.adminToken, settings.redisUrl ?? ''], say);
     const serving = await serve({

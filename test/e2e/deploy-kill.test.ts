@@ -53,8 +53,12 @@ async function killEverywhere(args: readonly string[], check: (kill: Kill) => Pr
     const killed = await killedAtWrite(rig, server, [...args, '--yes'], when);
     await settings();
     if (killed === null) return kills;
-    // Any command recovers, also one that only looks. The lock of a dead process blocks nobody.
-    const next = await server.run(['history']);
+    // A command that only looks says so and leaves it. The lock of a dead process blocks nobody.
+    const open = !(await journalIsClosed(server));
+    const looked = await server.run(['history']);
+    expect([when, looked.exitCode, /was interrupted/.test(looked.stderr)]).toEqual([when, 0, open]);
+    expect(await journalIsClosed(server)).toBe(!open);
+    const next = await server.run(['recover']);
     expect([when, next.exitCode, next.stderr]).toEqual([when, 0, next.stderr]);
     expect(await journalIsClosed(server)).toBe(true);
     expect(await server.git('status', '--porcelain')).toBe('');

@@ -192,7 +192,7 @@ describe('development mode, in and out', () => {
     ] as const) {
       for (let when = 9; (await killedAtWrite(rig, server, args, when)) !== null; when += step) {
         killed += 1;
-        await server.json(['status']);
+        await server.ok(['recover']);
         const executor = await setting('TASK_EXECUTOR_IMAGE');
         if (executor === '') expect(await running()).toEqual(['one', 'two']);
         else expect(await running()).not.toContain('two');
