@@ -227,7 +227,11 @@ describe('the compose files', () => {
     const { services } = production();
     expect(services['nginx']?.ports).toEqual(['${PUBLIC_PORT:-8083}:8083']);
     expect(services['agent']?.volumes).toEqual(['/proc:/host/proc:ro']);
-    expect(services['server']?.volumes).toEqual(['..:/project:ro', '../.xingrin:/project/.xingrin']);
+    expect(services['server']?.volumes).toEqual([
+      '..:/project:ro',
+      '../.xingrin/server:/project/.xingrin/server',
+      '../.xingrin/tasks:/project/.xingrin/tasks',
+    ]);
     for (const name of ['server', 'frontend', 'agent']) expect(services[name]?.ports).toBeUndefined();
   });
 
