@@ -130,8 +130,8 @@ function failureOf(plan: Plan, result: Exclude<ApplyResult, { outcome: 'done' }>
     {
       ...(undo instanceof UserError ? undo.details : details),
       hint: {
-        en: 'mend the cause and run any xingrin command: it goes on where this one stopped',
-        zh: '排除原因后再运行任意 xingrin 命令,它会从中断处继续',
+        en: 'remove the cause, then run: xingrin recover, which goes on where this one stopped',
+        zh: '排除原因后执行 xingrin recover,它会从中断处继续',
       },
     },
   );

@@ -115,8 +115,8 @@ function stuckError(recovery: Recovery): UserError {
     {
       ...(cause instanceof UserError ? cause.details : {}),
       hint: {
-        en: 'mend the cause and run any command again: recovery goes on where it stopped. To leave things as they are now: xingrin lock --abandon',
-        zh: '排除原因后再运行任意命令,恢复会从中断处继续;若要保持现状:xingrin lock --abandon',
+        en: 'remove the cause, then run: xingrin recover, which goes on where it stopped. To leave things as they are now: xingrin lock --abandon',
+        zh: '排除原因后执行 xingrin recover,恢复会从中断处继续;若要保持现状:xingrin lock --abandon',
       },
       cause,
     },
