@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fail } from '../domain/errors.ts';
 import { same, type Text } from '../domain/text.ts';
 import { shellCommand } from '../argv/shell-quote.ts';
@@ -32,7 +32,7 @@ export async function strangersIn(root: string): Promise<Text | null> {
   return null;
 }
 
-/** Whether the operator has told git to trust a checkout whoever owns it; what the checkout itself says does not count. */
+/** Whether the operator has told git to trust a checkout of another user; what the checkout itself says does not count. */
 export async function isTrustedByGit(root: string): Promise<boolean> {
   const real = await realpath(root);
   for (const scope of ['--system', '--global']) {
@@ -79,28 +79,28 @@ export async function requireTrustedRoot(root: string): Promise<void> {
 export async function requireTrustedState(state: string, trusted: ReadonlySet<number> = trustedUids()): Promise<void> {
   const top = await lstatOf(state);
   if (top === null || trusted.size === 0) return;
-  const entered = (top.mode & OTHERS_ENTER) !== 0;
-  await requireTrusted(state, top, trusted, state);
-  if (top.isDirectory()) await requireTrustedBelow(state, '', entered, trusted);
+  requireTrusted(state, top, { state, trusted, entered: true });
+  if (top.isDirectory()) await requireTrustedBelow('', { state, trusted, entered: (top.mode & OTHERS_ENTER) !== 0 });
 }
 
-async function requireTrustedBelow(
-  state: string,
-  below: string,
-  entered: boolean,
-  trusted: ReadonlySet<number>,
-): Promise<void> {
-  const folder = join(state, below);
+interface Rule {
+  readonly state: string;
+  readonly trusted: ReadonlySet<number>;
+  /** Whether others may enter the state folder. */
+  readonly entered: boolean;
+}
+
+/** @param below a folder, from the state folder */
+async function requireTrustedBelow(below: string, rule: Rule): Promise<void> {
   await Promise.all(
-    (await namesIn(folder)).map(async (name) => {
-      const path = join(folder, name);
+    (await namesIn(join(rule.state, below))).map(async (name) => {
+      const path = join(rule.state, below, name);
       const found = await lstatOf(path);
       // Another process may be writing here: a temporary file comes and goes.
       if (found === null) return;
-      // Where others cannot enter, it does not matter what they could write inside.
-      await requireTrusted(path, entered ? found : withoutOthers(found), trusted, state);
+      requireTrusted(path, found, rule);
       if (found.isDirectory() && !(below === '' && NOT_OURS.has(name)))
-        await requireTrustedBelow(state, relative(state, path), entered, trusted);
+        await requireTrustedBelow(join(below, name), rule);
     }),
   );
 }
@@ -123,20 +123,8 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-type Facts = Pick<Stats, 'uid' | 'mode'> & { isDirectory(): boolean; isFile(): boolean; isSymbolicLink(): boolean };
-
-function withoutOthers(found: Stats): Facts {
-  const { uid, mode } = found;
-  return {
-    uid,
-    mode: mode & ~GROUP_OR_WORLD_WRITES,
-    isDirectory: () => found.isDirectory(),
-    isFile: () => found.isFile(),
-    isSymbolicLink: () => found.isSymbolicLink(),
-  };
-}
-
-async function requireTrusted(path: string, found: Facts, trusted: ReadonlySet<number>, state: string): Promise<void> {
+/** Where others cannot enter the state folder, it does not matter what they could write inside (`entered` is false). */
+function requireTrusted(path: string, found: Stats, { state, trusted, entered }: Rule): void {
   if (found.isSymbolicLink()) {
     return refuseState(
       { en: `${path} is a symbolic link`, zh: `${path} 是符号链接` },
@@ -161,7 +149,7 @@ async function requireTrusted(path: string, found: Facts, trusted: ReadonlySet<n
       },
     );
   }
-  if ((found.mode & GROUP_OR_WORLD_WRITES) !== 0) {
+  if (entered && (found.mode & GROUP_OR_WORLD_WRITES) !== 0) {
     return refuseState(
       { en: `other users can write to ${path}`, zh: `其他用户可写入 ${path}` },
       {

@@ -66,7 +66,7 @@ export async function openProject(
 }
 
 /**
- * Opens the project that a container was given, whoever owns it: who started the container chose it.
+ * Opens the project that a container was given. Its owner is trusted: the operator who started the container chose it.
  * Throws as {@link openProject} for its state, but for the owner of the project itself.
  */
 export async function openMountedProject(root: string): Promise<Project> {
