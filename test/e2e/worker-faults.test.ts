@@ -159,6 +159,7 @@ test('an add that is killed with -9 can be repeated, and what it left removed', 
   await server.ok(['--yes', 'worker', 'remove', NAME]);
   let kills = 0;
   for (let when = 4; (await killedAtWrite(rig, server, add(), when)) !== null; when += 4, kills += 1) {
+    await server.ok(['recover']);
     const { data } = await server.ok(['worker', 'list']);
     expect(await journalIsClosed(server)).toBe(true);
     if (kills % 2 === 0) {
