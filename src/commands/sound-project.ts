@@ -6,7 +6,7 @@ import { openProject, readVersion, type Project } from '../observe/project.ts';
 
 /**
  * Opens the project for a command that acts on what its files say. Throws BAD_INPUT (exit 2) if docker/.env is no env file, or
- * IMAGE_TAG (or VERSION, if the command goes by it) no version: before anything is written. Where an
+ * IMAGE_TAG (or VERSION, if the command goes by it) no version: before anything is written and before any program runs. Where an
  * operation was interrupted, its recovery comes first; it may be what mends them.
  */
 export async function openSoundProject(

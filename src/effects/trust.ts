@@ -72,7 +72,7 @@ export async function requireTrustedRoot(root: string): Promise<void> {
 
 /**
  * Throws PRECONDITION (exit 6) unless everything in the state folder was made by users whom we trust: no link on the way, no other
- * owner, nothing that others may write. To be called before anything of it is read.
+ * owner, nothing that others may write. To be called before anything of it is used.
  *
  * @param trusted user ids; see {@link trustedUids}
  */
@@ -178,8 +178,8 @@ function refuseState(text: Text, hint: Text): never {
   return fail(
     'PRECONDITION',
     {
-      en: `the project's state is not trusted, and nothing was read from it: ${text.en}`,
-      zh: `不信任项目状态,未读取其中任何内容:${text.zh}`,
+      en: `the project's state is not trusted, and nothing of it was used: ${text.en}`,
+      zh: `不信任项目状态,未使用其中任何内容:${text.zh}`,
     },
     { hint },
   );

@@ -50,7 +50,7 @@ const STATE = '.xingrin';
  * Opens the project that `directory` is in, looking upwards. Throws USAGE (exit 2) if there is none, BAD_CONFIG if it is unreadable,
  * PRECONDITION (exit 6) if another user could have made it or its state, or if its state came with the checkout.
  *
- * @param check may refuse what it reads from the files
+ * @param check may refuse what it reads from the files, before the first program runs
  */
 export async function openProject(
   directory: string,
@@ -60,8 +60,8 @@ export async function openProject(
   await requireTrustedRoot(root);
   await requireTrustedState(join(root, STATE));
   const files = await projectFiles(root);
-  const git = await Git.open(root, STATE, (path) => refuseTrackedState(root, join(root, path)));
   await check(files);
+  const git = await Git.open(root, STATE, (path) => refuseTrackedState(root, join(root, path)));
   return { ...files, git };
 }
 

@@ -96,7 +96,7 @@ async function refused(words: RegExp, commands = [['status'], ['recover'], ['sta
   return hint;
 }
 
-test('state that came with a clone is refused before anything of it is read', async () => {
+test('state that came with a clone is refused before anything of it is used', async () => {
   await plantRestore();
   await rm(join(state, 'inventory.yaml'));
   await place.git('add', '--force', '.xingrin');

@@ -183,7 +183,7 @@ describe('what is damaged or full', () => {
     const large = `${before}${'# a line of a long file\n'.repeat(4000)}`;
     await writeFile(envFile, large);
     const script = `
-      mount -t tmpfs -o size=64k none .xingrin
+      mount -t tmpfs -o size=64k,mode=700 none .xingrin
       "$NODE" "$ENTRY" backup create --json; echo "code $?"
       ls .xingrin/backups
       mount -o remount,size=1m .xingrin
