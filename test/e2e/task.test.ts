@@ -269,7 +269,7 @@ describe('placing', () => {
     const state = join(rig.folder, 'full', '.xingrin');
     const full = await project('full');
     await mkdir(state, { recursive: true });
-    await rig.must(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', state]);
+    await rig.must(['mount', '-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', state]);
     try {
       await rig.must(['dd', 'if=/dev/zero', `of=${state}/filler`, 'bs=4k', 'count=15', 'status=none']);
       await mkdir(join(state, 'tasks'));
